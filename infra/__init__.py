@@ -1,0 +1,1 @@
+"""The ZenML stack and what it runs on."""

@@ -1,0 +1,78 @@
+"""Makes the local stack: `python -m infra.bootstrap_stack`. Safe to run again; asks nothing.
+
+The stack is made active for this checkout only (in `.zen/`). The user's global active stack stays as it is.
+"""
+
+import os
+from pathlib import Path
+
+from integrations import quiet_libraries  # noqa: F401  (before ZenML is imported)
+
+os.environ.setdefault("ZENML_LOGGING_VERBOSITY", "WARN")
+
+from zenml.client import Client
+from zenml.config.global_config import GlobalConfiguration
+from zenml.enums import StackComponentType
+
+ROOT = Path(__file__).resolve().parents[1]
+STACK, TRACKER, REGISTRY = "siamese_local", "siamese_mlflow", "siamese_registry"
+
+
+def bootstrap(root: Path = ROOT) -> str:
+    """Makes or completes the stack and activates it for the checkout at `root`.
+
+    Returns:
+        The name of the stack.
+    """
+    if not Client.is_repository_directory(root):
+        Client.initialize(root)
+    client = Client()
+    client.activate_root(root)
+    components: dict[StackComponentType, str | list[str]] = {
+        StackComponentType.ORCHESTRATOR: "default",
+        StackComponentType.ARTIFACT_STORE: "default",
+        # No tracking URI: ZenML then keeps MLflow's database and artifacts inside its local artifact store.
+        StackComponentType.EXPERIMENT_TRACKER: _component(client, TRACKER, StackComponentType.EXPERIMENT_TRACKER),
+        StackComponentType.MODEL_REGISTRY: _component(client, REGISTRY, StackComponentType.MODEL_REGISTRY),
+    }
+    if not client.list_stacks(name=STACK).total:
+        client.create_stack(STACK, components)
+    client.activate_stack(STACK)
+    return STACK
+
+
+def tracker_uri() -> str | None:
+    """The MLflow tracking URI of the project's stack, whatever stack is active; None before the bootstrap.
+
+    Reads the components' records alone: loading the stack itself would import every installed integration.
+    """
+    client = Client()
+    if not client.list_stacks(name=STACK).total:
+        return None
+    components = client.get_stack(STACK).components
+    tracker = components[StackComponentType.EXPERIMENT_TRACKER][0]
+    if configured := tracker.configuration.get("tracking_uri"):
+        return str(configured)
+    # The place where ZenML's tracker keeps its database when it has no URI of its own.
+    store = components[StackComponentType.ARTIFACT_STORE][0]
+    local = Path(GlobalConfiguration().local_stores_path) / str(store.id)
+    return f"sqlite:///{Path(store.configuration.get('path') or local) / 'mlflow.db'}"
+
+
+def _component(client: Client, name: str, kind: StackComponentType) -> str:
+    if not client.list_stack_components(type=kind, name=name).total:
+        client.create_stack_component(name=name, flavor="mlflow", component_type=kind, configuration={})
+    return name
+
+
+def main() -> None:
+    """Bootstraps this checkout and says what was made."""
+    fresh = not (Path(GlobalConfiguration().config_directory) / "config.yaml").exists()
+    name = bootstrap()
+    if fresh:
+        GlobalConfiguration().analytics_opt_in = False
+    print(f"ZenML stack {name} is ready and active for {ROOT} (other folders keep their own active stack).")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The MLflow model registry: reading the champion, registering a challenger, promoting it."""
+
+import base64
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from PIL import Image
+
+from siamese_core.errors import ModelError
+from siamese_core.verifier import Verifier
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_ROOT = Path(__file__).resolve().parents[1]
+_CODE = Path(__file__).with_name("mlflow_model.py")
+# What the model's code imports; the versions of this environment are pinned with the model.
+_REQUIREMENTS = (
+    "mlflow",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "pillow",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "pyarrow",
+    "tqdm",
+)
+
+
+def version_of(name: str, alias: str) -> ModelVersion | None:
+    """The version with an alias, or None if the model or the alias does not exist."""
+    try:
+        return MlflowClient().get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def verifier_folder(uri: str) -> Path:
+    """The verifier's files of a registered model, on this machine.
+
+    Args:
+        uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    try:
+        with quiet():
+            local = mlflow.artifacts.download_artifacts(artifact_uri=uri)
+    except (MlflowException, OSError) as error:
+        raise ModelError(f"{uri} cannot be read from {mlflow.get_tracking_uri()}: {error}") from error
+    folder = Path(local) / "artifacts" / "verifier"
+    if not folder.is_dir():
+        raise ModelError(f"{uri} was not registered by this project: it has no artifacts/verifier.")
+    return folder
+
+
+def load_champion(name: str) -> tuple[Verifier, str] | None:
+    """The champion and its version, or None if there is none."""
+    champion = version_of(name, CHAMPION)
+    if champion is None:
+        return None
+    return Verifier.load(verifier_folder(f"models:/{name}@{CHAMPION}")), str(champion.version)
+
+
+def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
+    """Logs a verifier as an MLflow model of the active run and registers it as the challenger.
+
+    The version and its alias come last: the registry never shows a model whose files are not all there.
+
+    Args:
+        name: Of the registered model.
+        folder: What `Verifier.save` wrote, with anything else that should travel along; it is named `verifier`.
+        card: Markdown; becomes the version's description.
+        tags: Lineage.
+
+    Returns:
+        The version.
+    """
+    verifier = Verifier.load(folder)
+    with quiet():
+        info = mlflow.pyfunc.log_model(
+            name="verifier",
+            python_model=str(_CODE),
+            artifacts={folder.name: str(folder)},
+            code_paths=[str(_ROOT / "siamese_core")],
+            signature=_signature(verifier.calibration.default),
+            input_example=(_input_example(), {"operating_point": verifier.calibration.default}),
+            pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
+        )
+        registered = mlflow.register_model(info.model_uri, name, tags=tags)
+    client = MlflowClient()
+    client.update_model_version(name, registered.version, description=card)
+    client.set_registered_model_alias(name, CHALLENGER, registered.version)
+    return str(registered.version)
+
+
+def promote(name: str, model_version: str, reason: str) -> None:
+    """Makes a version the champion, and notes why."""
+    client = MlflowClient()
+    client.set_model_version_tag(name, model_version, "promotion", reason)
+    client.set_registered_model_alias(name, CHAMPION, model_version)
+
+
+def reject(name: str, model_version: str, reason: str) -> None:
+    """Leaves the champion as it is, and notes why."""
+    MlflowClient().set_model_version_tag(name, model_version, "promotion", f"rejected: {reason}")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hides MLflow's download bars and its messages about what it does; errors still come through."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stderr(_Sink()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class _Sink(io.StringIO):
+    """Swallows what is written; MLflow's bars keep the stream after the block, so it must stay open."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _signature(default_point: str) -> ModelSignature:
+    columns = ("image_a", "image_b", "image")
+    return ModelSignature(
+        # "string" also lets bytes pass; MLflow's "binary" is decoded in some request formats and not in others.
+        inputs=Schema([ColSpec(DataType.string, name, required=False) for name in columns]),
+        outputs=Schema(
+            [
+                ColSpec(DataType.double, "distance", required=False),
+                ColSpec(DataType.double, "probability", required=False),
+                ColSpec(DataType.boolean, "same", required=False),
+                ColSpec(DataType.string, "error", required=False),
+            ]
+        ),
+        params=ParamSchema([ParamSpec("operating_point", DataType.string, default_point)]),
+    )
+
+
+def _input_example() -> pd.DataFrame:
+    """Two drawn pictures as base64 text: no image of the training data leaves it this way."""
+    texts = []
+    for angle in (0, 180):
+        buffer = io.BytesIO()
+        Image.linear_gradient("L").rotate(angle).resize((32, 32)).save(buffer, "PNG")
+        texts.append(base64.b64encode(buffer.getvalue()).decode())
+    return pd.DataFrame({"image_a": [texts[0]], "image_b": [texts[1]]})

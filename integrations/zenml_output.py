@@ -1,0 +1,43 @@
+"""What people see of a run: errors of the input in words, without a traceback, and no harmless noise."""
+
+import logging
+import sys
+from types import TracebackType
+
+from siamese_core.errors import SiameseError
+
+# Messages of libraries that say nothing a user could act on.
+_NOISE = (
+    "Failed to disable MLflow autologging",  # ZenML tries frameworks that are not installed
+)
+
+
+class _PlainErrors(logging.Filter):
+    """Drops tracebacks of errors that a user can act on, and noise."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if record.exc_info and isinstance(record.exc_info[1], SiameseError):
+            record.exc_info = None
+        return not message.startswith(_NOISE)
+
+
+def show_errors_plainly() -> None:
+    """Applies to this process; safe to call more than once."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(known, _PlainErrors) for known in handler.filters):
+            handler.addFilter(_PlainErrors())
+    if sys.excepthook is not _print_plainly:
+        global _previous_hook
+        _previous_hook = sys.excepthook
+        sys.excepthook = _print_plainly
+
+
+_previous_hook = sys.__excepthook__
+
+
+def _print_plainly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, SiameseError):
+        print(f"\nError: {error}", file=sys.stderr)
+    else:
+        _previous_hook(kind, error, trace)

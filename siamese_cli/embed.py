@@ -1,0 +1,71 @@
+"""`siamese embed`: the embeddings of many files, a block at a time."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from siamese_cli.models import load_verifier
+from siamese_core.errors import DataError, UnreadableImageError
+from siamese_core.images import load_image
+from siamese_core.ingest import list_files
+from siamese_core.progress import track
+
+_BLOCK = 256
+
+
+def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tuple[int, dict[str, str]]:
+    """Embeds files and the files below folders, and writes `paths` and `embeddings`.
+
+    Args:
+        inputs: Files and folders.
+        output: An `.npz` file; written whole or not at all.
+        model: As a user names it.
+
+    Returns:
+        How many were embedded, and the reason for each that was not.
+
+    Raises:
+        DataError: An input does not exist, or nothing could be embedded.
+    """
+    if not output.parent.is_dir():
+        raise DataError(f"The folder of {output} does not exist.")
+    files = list(_expand(inputs))
+    verifier = load_verifier(model)
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    parts = []
+    with track("embed", len(files), "files") as progress:
+        for start in range(0, len(files), _BLOCK):
+            pixels = []
+            for path in files[start : start + _BLOCK]:
+                try:
+                    pixels.append(load_image(path, verifier.trained.images))
+                    done.append(str(path))
+                except UnreadableImageError as error:
+                    failed[str(path)] = str(error)
+                progress.advance()
+            parts.append(verifier.embed_prepared(pixels))
+    if not done:
+        raise DataError(
+            f"None of the {len(files)} files could be read; the first: {next(iter(failed.items()), 'none found')}"
+        )
+    _write(output, done, np.concatenate(parts))
+    return len(done), failed
+
+
+def _expand(inputs: Iterable[Path]) -> Iterator[Path]:
+    for item in inputs:
+        if item.is_dir():
+            yield from (item / path for path in list_files(item))
+        elif item.exists():
+            yield item
+        else:
+            raise DataError(f"{item} does not exist.")
+
+
+def _write(output: Path, paths: list[str], embeddings: np.ndarray) -> None:
+    partial = output.with_name(output.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, paths=np.array(paths), embeddings=embeddings)
+    partial.replace(output)

@@ -1,0 +1,81 @@
+"""From what a user names to a model: an exported folder, a registered model, or the only champion there is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamese_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from siamese_core.verifier import Verifier
+
+
+def load_verifier(model: str | None) -> "Verifier":
+    """Loads the model that a user named."""
+    from siamese_core.verifier import Verifier
+
+    return Verifier.load(model_folder(model))
+
+
+def model_folder(model: str | None) -> Path:
+    """The folder with the verifier's files.
+
+    Args:
+        model: A folder, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or None for the only champion.
+
+    Raises:
+        ModelError: There is no such model, or more than one to choose from.
+    """
+    if model and not model.startswith("models:"):
+        if not Path(model).is_dir():
+            raise ModelError(f"{model} is neither a folder nor models:/NAME@champion.")
+        return Path(model)
+    return _registered(model or only_champion())
+
+
+def only_champion() -> str:
+    """The URI of the champion, where exactly one registered model has one.
+
+    Raises:
+        ModelError: No model has a champion, or several have.
+    """
+    from siamese_cli.tracking import use_tracking
+
+    use_tracking()
+    from mlflow.tracking import MlflowClient
+
+    names = [found.name for found in MlflowClient().search_registered_models() if "champion" in found.aliases]
+    if len(names) == 1:
+        return f"models:/{names[0]}@champion"
+    if not names:
+        raise ModelError("No registered model has a champion yet; train one, or name a folder with --model.")
+    raise ModelError(
+        "Several models have a champion; choose with --model: " + ", ".join(f"models:/{n}@champion" for n in names)
+    )
+
+
+def promote_by_hand(name: str, version: str) -> None:
+    """Makes a version the champion.
+
+    Raises:
+        ModelError: There is no such version.
+    """
+    from siamese_cli.tracking import use_tracking
+
+    use_tracking()
+    from mlflow.exceptions import MlflowException
+
+    from integrations.mlflow_registry import promote
+
+    try:
+        promote(name, version, "promoted by hand")
+    except MlflowException as error:
+        raise ModelError(f"{name} version {version} cannot be promoted: {error.message}") from error
+
+
+def _registered(uri: str) -> Path:
+    from siamese_cli.tracking import use_tracking
+
+    use_tracking()
+    from integrations.mlflow_registry import verifier_folder
+
+    return verifier_folder(uri)

@@ -1,0 +1,181 @@
+"""Calibration: named operating points and the probability of "same", from identities kept for it alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.artifact import read_json, write_json
+from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.errors import ModelError
+from siamese_core.metrics import (
+    IdentityBootstrap,
+    Rate,
+    best_accuracy,
+    equal_error_rate,
+    roc,
+    threshold_at_fmr,
+)
+from siamese_core.pairs import PairDistances
+
+# A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
+# 1/target: fewer, and the threshold hangs on a handful of look-alikes.
+_EXPECTED_FALSE_MATCHES = 10
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold with what it was chosen for and what it measured on the calibration identities.
+
+    Attributes:
+        name: `eer`, `accuracy`, `fmr_1e-2` …
+        threshold: Pairs with a distance below it are "same".
+        target_fmr: The false-match rate it keeps, or None for `eer` and `accuracy`.
+        fmr: Measured false-match rate.
+        fnmr: Measured false-non-match rate.
+    """
+
+    name: str
+    threshold: float
+    target_fmr: float | None
+    fmr: Rate
+    fnmr: Rate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All that turns a distance into a decision.
+
+    Attributes:
+        points: The operating points by name.
+        default: Name of the one that is used when none is asked for.
+        refused: Name → why the data cannot support this operating point.
+        slope: The probability of "same" is 1 / (1 + exp(slope · distance − intercept)), for equal numbers of
+            genuine and impostor pairs; positive.
+        intercept: See `slope`.
+        eer: Equal error rate on the calibration identities.
+        identities: Number of calibration identities.
+        images: Number of their images.
+    """
+
+    points: dict[str, OperatingPoint]
+    default: str
+    refused: dict[str, str]
+    slope: float
+    intercept: float
+    eer: float
+    identities: int
+    images: int
+
+    def point(self, name: str | None = None) -> OperatingPoint:
+        """The operating point of a name, or the default one.
+
+        Raises:
+            ModelError: There is none; the message lists those there are, and why one was refused.
+        """
+        name = name or self.default
+        if name in self.points:
+            return self.points[name]
+        why = f" {self.refused[name]}" if name in self.refused else ""
+        raise ModelError(f"No operating point {name!r}.{why} There are: {', '.join(self.points)}.")
+
+    def probability(self, distance: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The probability that a pair at this distance is genuine, when both kinds are equally likely."""
+        exponent = self.slope * np.asarray(distance, np.float64) - self.intercept
+        return np.asarray(1 / (1 + np.exp(np.clip(exponent, -700, 700))))
+
+    def save(self, folder: Path) -> None:
+        """Writes `calibration.json`."""
+        write_json(folder / "calibration.json", asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads `calibration.json`."""
+        value = read_json(folder / "calibration.json")
+        points = {name: _read_point(point) for name, point in value.pop("points").items()}
+        return cls(points=points, **value)
+
+    def summary(self) -> dict[str, Any]:
+        """Thresholds and the EER."""
+        return {
+            "default": self.default,
+            "eer": self.eer,
+            "identities": self.identities,
+            "thresholds": {name: point.threshold for name, point in self.points.items()},
+            "refused": self.refused,
+        }
+
+
+def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, seed: int) -> Calibration:
+    """Finds the operating points and the probability curve.
+
+    Args:
+        distances: Pairs of calibration identities only.
+        config: Targets, default and intervals.
+        images: Number of images behind the pairs.
+        seed: Of the bootstrap.
+
+    Returns:
+        The calibration. A target that the pairs cannot support is refused in words; if it is the default, the
+        nearest supported target takes its place, or the EER where there is none.
+
+    Raises:
+        DataError: There are no genuine or no impostor pairs, or a distance is not finite.
+    """
+    curve = roc(distances.genuine, distances.impostor)
+    eer, eer_threshold = equal_error_rate(curve)
+    wanted: dict[str, tuple[float, float | None]] = {
+        "eer": (eer_threshold, None),
+        "accuracy": (best_accuracy(curve)[1], None),
+    }
+    refused: dict[str, str] = {}
+    for target in sorted(config.fmr_targets, reverse=True):
+        if reason := why_unsupported(target, len(distances.impostor), distances.identities):
+            refused[operating_point_name(target)] = reason
+        else:
+            wanted[operating_point_name(target)] = (threshold_at_fmr(distances.impostor, target), target)
+    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
+    points = {
+        name: OperatingPoint(name, threshold, target, *bootstrap.rates(threshold, config.confidence))
+        for name, (threshold, target) in wanted.items()
+    }
+    slope, intercept = _fit_probability(distances)
+    default = config.operating_point if config.operating_point in points else _nearest_supported(points)
+    return Calibration(points, default, refused, slope, intercept, eer, distances.identities, images)
+
+
+def why_unsupported(target: float, impostor_pairs: int, identities: int) -> str | None:
+    """Why this many pairs cannot support an FMR target, or None if they can."""
+    needed_pairs = math.ceil(_EXPECTED_FALSE_MATCHES / target)
+    needed_identities = math.ceil((1 + math.sqrt(1 + 8 / target)) / 2)  # n (n − 1) / 2 pairs of identities ≥ 1 / target
+    if impostor_pairs >= needed_pairs and identities >= needed_identities:
+        return None
+    return (
+        f"FMR {target:g} needs at least {needed_pairs:,} impostor pairs from {needed_identities:,} identities; "
+        f"the calibration part has {impostor_pairs:,} from {identities:,}."
+    )
+
+
+def _nearest_supported(points: dict[str, OperatingPoint]) -> str:
+    targeted = [point for point in points.values() if point.target_fmr is not None]
+    return min(targeted, key=lambda point: point.target_fmr or 1.0).name if targeted else "eer"
+
+
+def _fit_probability(distances: PairDistances) -> tuple[float, float]:
+    """Logistic regression of "genuine" on the distance, both kinds of equal weight (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression  # here, so that a verifier starts without it
+
+    values = np.concatenate([distances.genuine, distances.impostor])[:, np.newaxis]
+    same = np.concatenate([np.ones(len(distances.genuine)), np.zeros(len(distances.impostor))])
+    model = LogisticRegression(class_weight="balanced", C=1.0).fit(values, same)
+    return max(-float(model.coef_[0, 0]), 1e-6), float(model.intercept_[0])
+
+
+def _read_point(value: dict[str, Any]) -> OperatingPoint:
+    rates = {name: Rate(**value.pop(name)) for name in ("fmr", "fnmr")}
+    return OperatingPoint(**value, **rates)

@@ -1,0 +1,261 @@
+"""Evaluation on test identities at the calibrated thresholds. Nothing is chosen here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.artifact import read_json, write_json
+from siamese_core.calibration import Calibration, OperatingPoint, calibrate
+from siamese_core.config import CalibrationConfig
+from siamese_core.images import Pixels
+from siamese_core.manifest import Manifest
+from siamese_core.metrics import IdentityBootstrap, Rate, area_under_roc, equal_error_rate, roc
+from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
+from siamese_core.split import Split
+from siamese_core.store import ImageStore
+
+_CURVE_POINTS = 400
+_HISTOGRAM_BINS = 100
+_PIXEL_SIDE = 32
+_WORST = 8
+
+# Turns rows of the store into (n, D) vectors to compare.
+Embedder = Callable[[Indices], npt.NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """What an operating point did on the test identities.
+
+    Attributes:
+        threshold: The calibrated threshold.
+        target_fmr: The false-match rate it was calibrated for, or None.
+        fmr: Realised false-match rate.
+        fnmr: Realised false-non-match rate.
+        accuracy: 1 − (FMR + FNMR) / 2: as many genuine as impostor pairs.
+    """
+
+    threshold: float
+    target_fmr: float | None
+    fmr: Rate
+    fnmr: Rate
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the plots show.
+
+    Attributes:
+        fmr: Points of the ROC, ascending.
+        fnmr: Points of the ROC, descending.
+        bins: Edges of the histograms, squared L2.
+        genuine: Density of genuine distances in each bin.
+        impostor: Density of impostor distances in each bin.
+    """
+
+    fmr: list[float]
+    fnmr: list[float]
+    bins: list[float]
+    genuine: list[float]
+    impostor: list[float]
+
+
+@dataclass(frozen=True)
+class SystemResult:
+    """One way to compare images, calibrated on the calibration identities and measured on the test identities.
+
+    Attributes:
+        eer: Equal error rate on the test pairs.
+        auc: Area under the ROC.
+        points: Results by operating point.
+        curves: What the plots show.
+    """
+
+    eer: float
+    auc: float
+    points: dict[str, PointResult]
+    curves: Curves
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The verifier on test identities, beside the raw-pixel baseline.
+
+    Attributes:
+        model: The trained encoder's result.
+        pixels: The raw-pixel baseline's result, with thresholds of its own.
+        default: Name of the default operating point.
+        identities: Number of test identities.
+        images: Number of their images.
+        genuine_pairs: Genuine pairs compared, and `genuine_total` how many there are.
+        genuine_total: See `genuine_pairs`.
+        impostor_pairs: Impostor pairs compared.
+        impostor_total: How many impostor pairs there are.
+        confidence: Level of the intervals.
+        failure_to_acquire: Quarantined files as a share of all files.
+        worst_false_matches: (row, row, distance) of the nearest impostor pairs.
+        worst_false_non_matches: (row, row, distance) of the farthest genuine pairs.
+    """
+
+    model: SystemResult
+    pixels: SystemResult
+    default: str
+    identities: int
+    images: int
+    genuine_pairs: int
+    genuine_total: int
+    impostor_pairs: int
+    impostor_total: int
+    confidence: float
+    failure_to_acquire: float
+    worst_false_matches: list[tuple[int, int, float]]
+    worst_false_non_matches: list[tuple[int, int, float]]
+
+    def save(self, folder: Path) -> None:
+        """Writes `evaluation.json`."""
+        write_json(folder / "evaluation.json", asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads `evaluation.json`."""
+        value = read_json(folder / "evaluation.json")
+        systems = {name: _read_system(value.pop(name)) for name in ("model", "pixels")}
+        worst = {
+            name: [tuple(row) for row in value.pop(name)] for name in ("worst_false_matches", "worst_false_non_matches")
+        }
+        return cls(**value, **systems, **worst)
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name, for a tracker."""
+        flat = {"test_eer": self.model.eer, "test_auc": self.model.auc}
+        flat |= {"pixels_eer": self.pixels.eer, "pixels_auc": self.pixels.auc}
+        flat |= {"failure_to_acquire": self.failure_to_acquire}
+        for name, point in self.model.points.items():
+            flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}
+            flat[f"test_accuracy_at_{name}"] = point.accuracy
+        return flat
+
+    def summary(self) -> dict[str, Any]:
+        """The figures by name, with the number of identities and pairs."""
+        pairs = {"genuine_pairs": self.genuine_pairs, "impostor_pairs": self.impostor_pairs}
+        return self.metrics() | pairs | {"identities": self.identities}
+
+
+def evaluate(
+    embedder: Embedder,
+    calibration: Calibration,
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    config: CalibrationConfig,
+    seed: int,
+) -> Evaluation:
+    """Measures a calibrated encoder, and the raw-pixel baseline, on the test identities.
+
+    Args:
+        embedder: The encoder to measure.
+        calibration: Its thresholds.
+        manifest: All files.
+        store: The prepared images.
+        split: Which identities test.
+        config: Caps and intervals, as in the calibration.
+        seed: Of samples and bootstrap.
+    """
+    rows, pairs = part_pairs(manifest, split, "test", config, seed)
+    distances = pair_distances(embedder(rows), pairs)
+    confidence = config.confidence
+    return Evaluation(
+        model=_measure(distances, calibration, config, seed),
+        pixels=_pixel_baseline(manifest, store, split, config, seed),
+        default=calibration.default,
+        identities=distances.identities,
+        images=len(rows),
+        genuine_pairs=len(distances.genuine),
+        genuine_total=pairs.genuine_total,
+        impostor_pairs=len(distances.impostor),
+        impostor_total=pairs.impostor_total,
+        confidence=confidence,
+        failure_to_acquire=len(manifest.quarantined) / len(manifest.table),
+        worst_false_matches=_extreme(rows, pairs.impostor, distances.impostor, nearest=True),
+        worst_false_non_matches=_extreme(rows, pairs.genuine, distances.genuine, nearest=False),
+    )
+
+
+def pixel_vectors(images: Pixels, rows: Indices) -> npt.NDArray[np.float32]:
+    """Raw pixels as an embedding: grey, at most 32×32, mean 0 and length 1, so that light does not matter.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        rows: (n,) which of them.
+
+    Returns:
+        (n, D) float32 of length 1 (0 for a blank image).
+    """
+    stride = max(1, images.shape[1] // _PIXEL_SIDE)
+    side = images.shape[1] // stride * stride
+    vectors = np.empty((len(rows), (side // stride) ** 2), np.float32)
+    for start in range(0, len(rows), 1024):
+        block = images[rows[start : start + 1024]][:, :side, :side].mean(axis=3, dtype=np.float32)
+        pooled = block.reshape(len(block), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
+        vectors[start : start + len(block)] = pooled.reshape(len(block), -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+
+
+def _pixel_baseline(
+    manifest: Manifest, store: ImageStore, split: Split, config: CalibrationConfig, seed: int
+) -> SystemResult:
+    """The same protocol with pixels for embeddings: thresholds from calibration, errors from test identities."""
+    rows, pairs = part_pairs(manifest, split, "calibration", config, seed)
+    fitted = calibrate(pair_distances(pixel_vectors(store.images, rows), pairs), config, len(rows), seed)
+    rows, pairs = part_pairs(manifest, split, "test", config, seed)
+    return _measure(pair_distances(pixel_vectors(store.images, rows), pairs), fitted, config, seed)
+
+
+def _measure(distances: PairDistances, calibration: Calibration, config: CalibrationConfig, seed: int) -> SystemResult:
+    curve = roc(distances.genuine, distances.impostor)
+    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
+    points = {name: _measure_point(point, bootstrap, config.confidence) for name, point in calibration.points.items()}
+    # Points evenly spread over the logarithm of the FMR: the DET plot's axis.
+    wanted = np.geomspace(1 / len(distances.impostor), 1, _CURVE_POINTS)
+    index = np.unique(np.searchsorted(curve.fmr, wanted).clip(max=len(curve.fmr) - 1))
+    return SystemResult(
+        eer=equal_error_rate(curve)[0],
+        auc=area_under_roc(distances.genuine, distances.impostor),
+        points=points,
+        curves=Curves(curve.fmr[index].tolist(), curve.fnmr[index].tolist(), *_histograms(distances)),
+    )
+
+
+def _measure_point(point: OperatingPoint, bootstrap: IdentityBootstrap, confidence: float) -> PointResult:
+    fmr, fnmr = bootstrap.rates(point.threshold, confidence)
+    return PointResult(point.threshold, point.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
+
+
+def _histograms(distances: PairDistances) -> tuple[list[float], list[float], list[float]]:
+    top = float(max(distances.genuine.max(), distances.impostor.max(), 1e-6))
+    bins = np.linspace(0, top, _HISTOGRAM_BINS + 1)
+    genuine, impostor = (np.histogram(d, bins, density=True)[0] for d in (distances.genuine, distances.impostor))
+    return bins.tolist(), genuine.tolist(), impostor.tolist()
+
+
+def _extreme(
+    rows: Indices, pairs: Indices, distances: npt.NDArray[np.float64], nearest: bool
+) -> list[tuple[int, int, float]]:
+    order = np.argsort(distances if nearest else -distances, kind="stable")[:_WORST]
+    return [(int(rows[pairs[i, 0]]), int(rows[pairs[i, 1]]), float(distances[i])) for i in order]
+
+
+def _read_system(value: dict[str, Any]) -> SystemResult:
+    points = {}
+    for name, point in value.pop("points").items():
+        rates = {rate: Rate(**point.pop(rate)) for rate in ("fmr", "fnmr")}
+        points[name] = PointResult(**point, **rates)
+    return SystemResult(points=points, curves=Curves(**value.pop("curves")), **value)

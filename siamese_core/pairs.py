@@ -1,0 +1,164 @@
+"""Genuine pairs (two images of one identity) and impostor pairs (of two identities)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.config import CalibrationConfig
+from siamese_core.errors import DataError
+
+if TYPE_CHECKING:
+    from siamese_core.manifest import Manifest
+    from siamese_core.split import Split
+
+Indices = npt.NDArray[np.int64]
+Distances = npt.NDArray[np.float64]
+_BLOCK_NUMBERS = 2**19  # so that a block stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which images are compared.
+
+    Attributes:
+        genuine: (G, 2) int64 positions of images.
+        impostor: (M, 2) int64 positions of images.
+        labels: (N,) int64 identities of the images.
+        genuine_total: How many genuine pairs there are; more than G if a sample was taken.
+        impostor_total: The same for impostor pairs.
+    """
+
+    genuine: Indices
+    impostor: Indices
+    labels: Indices
+    genuine_total: int
+    impostor_total: int
+
+
+@dataclass(frozen=True)
+class PairDistances:
+    """The distances of pairs, with the identities behind them (pairs of one identity are not independent).
+
+    Attributes:
+        genuine: (G,) float64 squared L2.
+        impostor: (M,) float64 squared L2.
+        genuine_identity: (G,) int64.
+        impostor_identities: (M, 2) int64.
+        identities: How many identities the numbers run over.
+    """
+
+    genuine: Distances
+    impostor: Distances
+    genuine_identity: Indices
+    impostor_identities: Indices
+    identities: int
+
+
+def make_pairs(labels: Indices, max_genuine: int, max_impostor: int, seed: int) -> Pairs:
+    """All pairs, or a seeded sample without repetition where there are more than the caps.
+
+    Args:
+        labels: (N,) int64 identities, 0 to I − 1.
+        max_genuine: Most genuine pairs.
+        max_impostor: Most impostor pairs.
+        seed: Of the samples.
+
+    Raises:
+        DataError: There are no genuine or no impostor pairs.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = np.bincount(labels)
+    genuine_total = int((sizes * (sizes - 1) // 2).sum())
+    impostor_total = len(labels) * (len(labels) - 1) // 2 - genuine_total
+    if not genuine_total or not impostor_total:
+        raise DataError(
+            f"{len(labels)} images of {np.count_nonzero(sizes)} identities give {genuine_total} genuine and "
+            f"{impostor_total} impostor pairs; both kinds are needed."
+        )
+    genuine = _all_genuine(labels)
+    if genuine_total > max_genuine:
+        genuine = genuine[np.sort(rng.permutation(genuine_total)[:max_genuine])]
+    impostor = _all_impostor(labels) if impostor_total <= max_impostor else _sample_impostor(labels, max_impostor, rng)
+    return Pairs(genuine, impostor, labels, genuine_total, impostor_total)
+
+
+def part_pairs(
+    manifest: Manifest, split: Split, part: str, config: CalibrationConfig, seed: int
+) -> tuple[Indices, Pairs]:
+    """The images of a part and the pairs of them that are compared: the same for every model.
+
+    Args:
+        manifest: The images.
+        split: Their parts.
+        part: `calibration` or `test`.
+        config: Caps on the pairs.
+        seed: Of a sample, where a cap is reached.
+
+    Returns:
+        Rows of the image store, and pairs as positions in these rows.
+    """
+    rows = split.rows(manifest, part)
+    labels, _ = labels_of(manifest.ok["identity"].iloc[rows].tolist())
+    return rows, make_pairs(labels, config.max_genuine_pairs, config.max_impostor_pairs, seed)
+
+
+def pair_distances(embeddings: npt.NDArray[np.floating], pairs: Pairs) -> PairDistances:
+    """Squared L2 distances of the pairs, in blocks.
+
+    Args:
+        embeddings: (N, D) floats; the images that `pairs` was made from, in the same order.
+        pairs: Which to compare.
+    """
+    return PairDistances(
+        genuine=_distances(embeddings, pairs.genuine),
+        impostor=_distances(embeddings, pairs.impostor),
+        genuine_identity=pairs.labels[pairs.genuine[:, 0]],
+        impostor_identities=pairs.labels[pairs.impostor],
+        identities=int(pairs.labels.max()) + 1,
+    )
+
+
+def _distances(embeddings: npt.NDArray[np.floating], pairs: Indices) -> Distances:
+    result = np.empty(len(pairs), np.float64)
+    size = max(256, _BLOCK_NUMBERS // embeddings.shape[1])
+    for start in range(0, len(pairs), size):
+        block = pairs[start : start + size]
+        difference = embeddings[block[:, 0]] - embeddings[block[:, 1]]
+        result[start : start + len(block)] = np.einsum("nd,nd->n", difference, difference)
+    return result
+
+
+def _all_genuine(labels: Indices) -> Indices:
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.cumsum(np.bincount(labels))[:-1])
+    pairs = [np.stack(np.triu_indices(len(group), 1), axis=1) for group in groups]
+    return np.concatenate([group[pair] for group, pair in zip(groups, pairs, strict=True)])
+
+
+def _all_impostor(labels: Indices) -> Indices:
+    pairs = np.stack(np.triu_indices(len(labels), 1), axis=1)
+    return pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+
+
+def _sample_impostor(labels: Indices, wanted: int, rng: np.random.Generator) -> Indices:
+    """Distinct random pairs of different identities, sorted."""
+    count = len(labels)
+    keys = np.empty(0, np.int64)
+    while len(keys) < wanted:
+        first, second = rng.integers(0, count, size=(2, wanted + wanted // 4))
+        different = labels[first] != labels[second]
+        new = (np.minimum(first, second) * count + np.maximum(first, second))[different]
+        keys = np.sort(np.concatenate([keys, new]))  # np.unique hashes, which is slower here
+        keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    keys = np.sort(rng.permutation(keys)[:wanted])
+    return np.stack([keys // count, keys % count], axis=1)
+
+
+def labels_of(identities: list[str]) -> tuple[Indices, list[str]]:
+    """Identities as numbers 0 to I − 1, and the sorted names behind the numbers."""
+    names, labels = np.unique(np.array(identities, dtype=object), return_inverse=True)
+    return labels.astype(np.int64), names.tolist()

@@ -1,0 +1,79 @@
+"""Progress of long work: a bar with rate and time left on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+class Progress:
+    """Counts `total` units of work. Use `track` to make one."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done, self._note = 0, ""
+        self._started = self._last_line = time.monotonic()
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=total, desc=what, unit=unit, leave=False, dynamic_ncols=True) if terminal else None
+
+    def advance(self, units: int = 1) -> None:
+        """Counts `units` more as done."""
+        self._done += units
+        if self._bar is not None:
+            self._bar.update(units)
+        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            print(self._line())
+
+    def note(self, **values: float) -> None:
+        """Shows current values, such as the loss, beside the count."""
+        self._note = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._note)
+
+    def close(self) -> None:
+        """Removes the bar; a line with the total and the rate remains."""
+        if self._bar is not None:
+            self._bar.close()
+        seconds = time.monotonic() - self._started
+        print(f"{self._what}: {self._done:,} {self._unit} in {_clock(seconds)} ({self._rate():,.0f} {self._unit}/s)")
+
+    def _rate(self) -> float:
+        return self._done / max(time.monotonic() - self._started, 1e-9)
+
+    def _line(self) -> str:
+        left = (self._total - self._done) / max(self._rate(), 1e-9)
+        share = self._done / max(self._total, 1)
+        line = f"{self._what}: {self._done:,}/{self._total:,} {self._unit} ({share:.0%})"
+        line += f", {self._rate():,.0f} {self._unit}/s, {_clock(left)} left"
+        return f"{line}, {self._note}" if self._note else line
+
+
+@contextmanager
+def track(what: str, total: int, unit: str) -> Iterator[Progress]:
+    """Shows the progress of the work inside the `with` block.
+
+    Args:
+        what: What is being done, such as "training".
+        total: Units of work in all.
+        unit: What a unit is called, such as "images".
+
+    Yields:
+        The `Progress` to advance.
+    """
+    progress = Progress(what, total, unit)
+    try:
+        yield progress
+    finally:
+        progress.close()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"

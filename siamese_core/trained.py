@@ -1,0 +1,72 @@
+"""A trained encoder as an artifact: weights as safetensors, the rest as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from siamese_core.artifact import read_json, write_json
+from siamese_core.config import EncoderConfig, ImageConfig
+from siamese_core.encoders import Encoder, make_encoder
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """A trained encoder as plain values.
+
+    Attributes:
+        state: Weights by name.
+        encoder: Architecture.
+        images: How its images are prepared.
+        history: A row for each validation: `step`, `loss`, `active` (share of triplets with a positive loss),
+            `distance` (mean over all pairs of a batch; 0 means collapse), `learning_rate` and `validation_eer`.
+        best_step: The step whose weights were kept.
+    """
+
+    state: dict[str, torch.Tensor]
+    encoder: EncoderConfig
+    images: ImageConfig
+    history: list[dict[str, float]]
+    best_step: int
+
+    def build(self, device: str = "cpu") -> Encoder:
+        """The encoder with these weights, ready to embed."""
+        # The weights are all here: a file that they once started from is not needed any more.
+        config = EncoderConfig(**{**asdict(self.encoder), "weights_file": None})
+        encoder = make_encoder(config, self.images.channels, seed=0)
+        encoder.load_state_dict(self.state)
+        return encoder.to(device).eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes `encoder.safetensors` (weights), `encoder.json` (configuration) and `history.json`."""
+        state = {name: value.contiguous() for name, value in self.state.items()}
+        save_file(state, folder / "encoder.safetensors")
+        config = {"encoder": asdict(self.encoder), "images": asdict(self.images), "best_step": self.best_step}
+        write_json(folder / "encoder.json", config)
+        write_json(folder / "history.json", self.history)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote."""
+        config = read_json(folder / "encoder.json")
+        return cls(
+            state=load_file(folder / "encoder.safetensors"),
+            encoder=EncoderConfig(**config["encoder"]),
+            images=ImageConfig(**config["images"]),
+            history=read_json(folder / "history.json"),
+            best_step=config["best_step"],
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Size of the network and its best validation EER."""
+        best = [row["validation_eer"] for row in self.history if row["step"] == self.best_step]
+        return {
+            "architecture": self.encoder.architecture,
+            "parameters": sum(value.numel() for value in self.state.values()),
+            "best_step": self.best_step,
+            "validation_eer": best[0] if best else float("nan"),
+        }

@@ -1,0 +1,112 @@
+"""The verifier: an encoder with its calibration. All that a product needs, without MLflow or ZenML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from siamese_core.calibration import Calibration
+from siamese_core.embedding import Embeddings, embed
+from siamese_core.errors import ModelError
+from siamese_core.images import ImageSource, Pixels, load_image
+from siamese_core.trained import TrainedEncoder
+
+FILES = ("encoder.safetensors", "encoder.json", "calibration.json")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The answer about one pair.
+
+    Attributes:
+        distance: Squared L2 distance of the embeddings, 0 to 4.
+        probability: That the two are the same identity, if "same" and "different" are equally likely beforehand.
+        same: Whether the distance is below the threshold.
+        threshold: Of the operating point.
+        operating_point: Its name.
+    """
+
+    distance: float
+    probability: float
+    same: bool
+    threshold: float
+    operating_point: str
+
+
+class Verifier:
+    """Embeds images and compares them."""
+
+    def __init__(self, trained: TrainedEncoder, calibration: Calibration) -> None:
+        self.trained = trained
+        self.calibration = calibration
+        self._encoder = trained.build()
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Reads an exported model.
+
+        Args:
+            folder: Holds `encoder.safetensors`, `encoder.json`, `history.json` and `calibration.json`.
+
+        Raises:
+            ModelError: A file is missing.
+        """
+        folder = Path(folder)
+        if missing := [name for name in FILES if not (folder / name).is_file()]:
+            raise ModelError(f"{folder} is not an exported model: {', '.join(missing)} missing.")
+        return cls(TrainedEncoder.load(folder), Calibration.load(folder))
+
+    def save(self, folder: str | Path) -> None:
+        """Writes what `load` reads; the folder is made."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.trained.save(Path(folder))
+        self.calibration.save(Path(folder))
+
+    def embed(self, images: Sequence[ImageSource]) -> Embeddings:
+        """Embeds images.
+
+        Args:
+            images: Paths, bytes of image files, Pillow images, or (H, W) or (H, W, C) uint8 arrays.
+
+        Returns:
+            (N, D) float32 of length 1.
+
+        Raises:
+            UnreadableImageError: An image cannot be decoded.
+        """
+        return self.embed_prepared([load_image(image, self.trained.images) for image in images])
+
+    def embed_prepared(self, pixels: Sequence[Pixels]) -> Embeddings:
+        """Embeds what `load_image` returned with this model's image configuration.
+
+        Args:
+            pixels: (size, size, channels) uint8 arrays.
+
+        Returns:
+            (N, D) float32 of length 1.
+        """
+        config = self.trained.images
+        empty = np.empty((0, config.size, config.size, config.channels), np.uint8)
+        return embed(self._encoder, np.stack(pixels) if len(pixels) else empty)
+
+    def verify(self, a: ImageSource, b: ImageSource, operating_point: str | None = None) -> Verification:
+        """Compares two images.
+
+        Args:
+            a: An image, as for `embed`.
+            b: Another.
+            operating_point: Such as `fmr_1e-2`; the model's default if not given.
+
+        Raises:
+            UnreadableImageError: An image cannot be decoded.
+            ModelError: There is no such operating point.
+        """
+        point = self.calibration.point(operating_point)
+        first, second = self.embed([a, b]).astype(np.float64)
+        distance = float(((first - second) ** 2).sum())
+        probability = float(self.calibration.probability(distance))
+        return Verification(distance, probability, distance < point.threshold, point.threshold, point.name)

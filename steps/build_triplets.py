@@ -1,0 +1,50 @@
+"""Build triplets: hard triplets and confusable identities, by the champion where there is one."""
+
+from typing import Annotated
+
+from zenml import step
+
+from integrations.mlflow_registry import load_champion
+from integrations.zenml_cache import depends_on_code
+from siamese_core.config import EncoderConfig, TripletConfig
+from siamese_core.encoders import Encoder, make_encoder
+from siamese_core.manifest import Manifest
+from siamese_core.split import Split
+from siamese_core.store import ImageStore
+from siamese_core.triplets import Triplets
+from siamese_core.triplets import build_triplets as choose
+
+
+@step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
+def build_triplets(
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    model_name: str,
+    encoder: EncoderConfig,
+    triplets: TripletConfig,
+    margin: float,
+    seed: int,
+) -> Annotated[Triplets, "triplets"]:
+    """Chooses triplets among the train images."""
+    chosen = choose(_miner(model_name, store, encoder, seed), manifest, store, split, triplets, margin, seed)
+    summary = chosen.summary()
+    print(
+        f"{summary['triplets']:,} triplets, {summary['semi_hard']:,} of them semi-hard; median gap {summary['median_gap']:.2g}"
+    )
+    return chosen
+
+
+def _miner(model_name: str, store: ImageStore, encoder: EncoderConfig, seed: int) -> Encoder:
+    found = load_champion(model_name)
+    if found is None:
+        print(f"{model_name} has no champion yet: mining with the fresh encoder")
+        return make_encoder(encoder, store.config.channels, seed)
+    champion, version = found
+    if champion.trained.images != store.config:
+        print(
+            f"the champion, version {version}, reads other images ({champion.trained.images}): mining with the fresh encoder"
+        )
+        return make_encoder(encoder, store.config.channels, seed)
+    print(f"mining with the champion, version {version}")
+    return champion.trained.build()

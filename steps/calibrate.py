@@ -1,0 +1,36 @@
+"""Calibrate: thresholds and the probability of "same", from the calibration identities."""
+
+from typing import Annotated
+
+from zenml import step
+
+from integrations.zenml_cache import depends_on_code
+from siamese_core.calibration import Calibration
+from siamese_core.calibration import calibrate as fit
+from siamese_core.config import CalibrationConfig
+from siamese_core.embedding import embed
+from siamese_core.manifest import Manifest
+from siamese_core.pairs import pair_distances, part_pairs
+from siamese_core.split import Split
+from siamese_core.store import ImageStore
+from siamese_core.trained import TrainedEncoder
+
+
+@step(cache_policy=depends_on_code(__file__))
+def calibrate(
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    encoder: TrainedEncoder,
+    calibration: CalibrationConfig,
+    seed: int,
+) -> Annotated[Calibration, "calibration"]:
+    """Finds the operating points."""
+    rows, pairs = part_pairs(manifest, split, "calibration", calibration, seed)
+    distances = pair_distances(embed(encoder.build(), store.images, rows), pairs)
+    calibrated = fit(distances, calibration, len(rows), seed)
+    for name, point in calibrated.points.items():
+        print(f"{name:>9}: threshold {point.threshold:.4f}, FMR {point.fmr.value:.3%}, FNMR {point.fnmr.value:.3%}")
+    for name, why in calibrated.refused.items():
+        print(f"{name:>9}: refused. {why}")
+    return calibrated

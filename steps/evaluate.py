@@ -1,0 +1,41 @@
+"""Evaluate: errors on test identities at the calibrated thresholds, and the report."""
+
+from typing import Annotated
+
+from zenml import step
+from zenml.types import HTMLString
+
+from integrations.mlflow_tracking import log_evaluation
+from integrations.zenml_cache import depends_on_code
+from siamese_core.calibration import Calibration
+from siamese_core.config import CalibrationConfig
+from siamese_core.embedding import embed
+from siamese_core.evaluation import Evaluation
+from siamese_core.evaluation import evaluate as measure
+from siamese_core.manifest import Manifest
+from siamese_core.report import figures, report_page, verdict
+from siamese_core.split import Split
+from siamese_core.store import ImageStore
+from siamese_core.trained import TrainedEncoder
+
+
+@step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
+def evaluate(
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    encoder: TrainedEncoder,
+    calibrated: Calibration,
+    calibration: CalibrationConfig,
+    model_name: str,
+    seed: int,
+) -> tuple[Annotated[Evaluation, "evaluation"], Annotated[HTMLString, "evaluation_report"]]:
+    """Measures the verifier, and raw pixels beside it, on identities that chose nothing."""
+    network = encoder.build()
+    measured = measure(
+        lambda rows: embed(network, store.images, rows), calibrated, manifest, store, split, calibration, seed
+    )
+    page = report_page(measured, calibrated, encoder, manifest, store, model_name)
+    log_evaluation(measured.metrics(), figures(measured, encoder), page)
+    print(verdict(measured))
+    return measured, HTMLString(page)

@@ -1,0 +1,87 @@
+"""Register: a new version in the MLflow model registry, champion if the gate lets it pass."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from zenml import get_step_context, step
+
+from integrations.lineage import code_version
+from integrations.mlflow_registry import load_champion, promote, reject
+from integrations.mlflow_registry import register as register_version
+from integrations.zenml_cache import depends_on_code
+from siamese_core.calibration import Calibration
+from siamese_core.config import CalibrationConfig, PromotionConfig
+from siamese_core.embedding import embed
+from siamese_core.evaluation import Evaluation
+from siamese_core.gate import Decision, decide
+from siamese_core.manifest import Manifest
+from siamese_core.metrics import equal_error_rate, roc
+from siamese_core.model_card import model_card
+from siamese_core.pairs import pair_distances, part_pairs
+from siamese_core.split import Split
+from siamese_core.store import ImageStore
+from siamese_core.trained import TrainedEncoder
+from siamese_core.verifier import Verifier
+
+
+@step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
+def register(
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    encoder: TrainedEncoder,
+    calibrated: Calibration,
+    evaluation: Evaluation,
+    calibration: CalibrationConfig,
+    promotion: PromotionConfig,
+    model_name: str,
+    seed: int,
+    config: str,
+) -> Annotated[str, "model_version"]:
+    """Registers the challenger, compares it with the champion, and promotes it if it is not worse."""
+    decision = _compare(manifest, store, split, evaluation, calibration, promotion, model_name, seed)
+    lineage = {
+        "data_manifest_sha256": manifest.sha256(),
+        "code_version": code_version(),
+        "zenml_run": get_step_context().pipeline_run.name,
+        "zenml_run_id": str(get_step_context().pipeline_run.id),
+        "config": config,
+    }
+    card = model_card(model_name, encoder, calibrated, evaluation, lineage)
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "verifier"
+        Verifier(encoder, calibrated).save(folder)
+        evaluation.save(folder)
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        version = register_version(model_name, folder, card, lineage)
+    (promote if decision.promote else reject)(model_name, version, decision.reason)
+    state = "champion" if decision.promote else "challenger"
+    print(f"{model_name} version {version} is the {state}: {decision.reason}")
+    return version
+
+
+def _compare(
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    evaluation: Evaluation,
+    calibration: CalibrationConfig,
+    promotion: PromotionConfig,
+    model_name: str,
+    seed: int,
+) -> Decision:
+    found = load_champion(model_name)
+    if found is None:
+        return Decision(True, "the first model of this name")
+    champion, version = found
+    if champion.trained.images != store.config:
+        return Decision(
+            False,
+            f"version {version} reads its images in another way, so the two cannot be compared on the same pairs; "
+            f"`siamese promote {model_name} VERSION` decides by hand",
+        )
+    rows, pairs = part_pairs(manifest, split, "test", calibration, seed)
+    distances = pair_distances(embed(champion.trained.build(), store.images, rows), pairs)
+    champion_eer, _ = equal_error_rate(roc(distances.genuine, distances.impostor))
+    return decide(evaluation.model.eer, champion_eer, promotion)

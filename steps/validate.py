@@ -1,0 +1,32 @@
+"""Validate: Great Expectations on the manifest; an error-level failure stops the run."""
+
+from typing import Annotated, Any
+
+from zenml import save_artifact, step
+from zenml.types import HTMLString
+
+from integrations.great_expectations_suite import run_checks
+from integrations.zenml_cache import depends_on_code
+from siamese_core.config import ValidationConfig
+from siamese_core.errors import DataError
+from siamese_core.manifest import Manifest
+from siamese_core.quality import data_page, describe, failures, report_json
+from siamese_core.store import ImageStore
+
+
+@step(cache_policy=depends_on_code(__file__))
+def validate(
+    manifest: Manifest, store: ImageStore, validation: ValidationConfig
+) -> tuple[Annotated[dict[str, Any], "data_report"], Annotated[HTMLString, "data_report_page"]]:
+    """Checks the data and writes the data report."""
+    checks, raw = run_checks(manifest, validation)
+    report, page = report_json(checks, manifest, raw), HTMLString(data_page(checks, manifest, store))
+    for check in failures(checks, "warning"):
+        print(f"warning: {describe(check).strip(' -')}")
+    if errors := failures(checks, "error"):
+        # The outputs of a failed step are not stored, and a failed check is when the report is read.
+        save_artifact(report, "data_report")
+        save_artifact(page, "data_report_page")
+        listed = "\n".join(map(describe, errors))
+        raise DataError(f"The data failed {len(errors)} of {len(checks)} checks:\n{listed}")
+    return report, page
