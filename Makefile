@@ -11,7 +11,7 @@ DATASETS ?= ../shared/data
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces ui clean
+.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces results ui clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ omniglot: $(READY) stack data-omniglot ## Train on Omniglot (about 15 minutes on
 
 faces: $(READY) stack data-faces ## Train on LFW (about 20 minutes on 2 cores)
 	@$(BIN)/zenml pipeline run pipelines.training.training_pipeline -c configs/faces.yaml
+
+results: $(READY) ## Print the README's table of results
+	@$(BIN)/python -m benchmarks.results glyphs omniglot faces
 
 ui: $(READY) ## Open MLflow's pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --backend-store-uri "$$($(BIN)/siamese tracking-uri)"

@@ -15,7 +15,7 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from siamese_core.errors import SiameseError, UnreadableImageError
-from siamese_core.images import load_image
+from siamese_core.images import Pixels, load_image
 from siamese_core.verifier import Verifier
 
 _PAIR, _SINGLE = ["image_a", "image_b"], "image"
@@ -45,9 +45,9 @@ class SiameseModel(PythonModel):
             empty where the row went well.
         """
         if set(_PAIR) <= set(model_input.columns):
-            return self._verify(model_input, (params or {}).get("operating_point") or None)
+            return _for_caller(self._verify(model_input, (params or {}).get("operating_point") or None))
         if _SINGLE in model_input.columns:
-            return self._embed(model_input)
+            return _for_caller(self._embed(model_input))
         raise SiameseError(
             f"Give the columns image_a and image_b, or image; the table has {list(model_input.columns)}."
         )
@@ -65,18 +65,19 @@ class SiameseModel(PythonModel):
         good = np.array([error is None for error in errors], bool)
         same = np.where(good, distance < threshold, None)
         probability = calibration.probability(distance)
-        columns = {"distance": distance, "probability": probability, "same": same, "error": errors}
-        result = pd.DataFrame(columns, index=table.index)
+        columns = {"distance": distance, "probability": probability, "same": same}
+        result = pd.DataFrame(columns, index=table.index).assign(error=_texts(errors, table.index))
         return result.astype({"same": bool}) if good.all() else result
 
     def _embed(self, table: pd.DataFrame) -> pd.DataFrame:
         embeddings, errors = self._embeddings(table[_SINGLE])
         values = [row.tolist() if error is None else None for row, error in zip(embeddings, errors, strict=True)]
-        return pd.DataFrame({"embedding": values, "error": errors}, index=table.index)
+        return pd.DataFrame({"embedding": values}, index=table.index).assign(error=_texts(errors, table.index))
 
     def _embeddings(self, column: pd.Series) -> tuple[np.ndarray, list[str | None]]:
         """(N, D) float64, with NaN and a reason where an image cannot be used."""
-        pixels, errors = [], []
+        pixels: list[Pixels] = []
+        errors: list[str | None] = []
         for value in column:
             try:
                 pixels.append(load_image(_source(value), self._verifier.trained.images))
@@ -104,6 +105,15 @@ def _source(value: Any) -> bytes | Path:
         if _in_server():
             raise UnreadableImageError("not base64 text (the server does not read paths)") from None
         raise UnreadableImageError(f"no such file, and not base64 text: {value[:80]!r}") from None
+
+
+def _texts(errors: list[str | None], index: pd.Index) -> pd.Series:
+    return pd.Series(errors, index=index, dtype=object)  # pandas' text type would turn None into NaN
+
+
+def _for_caller(result: pd.DataFrame) -> pd.DataFrame:
+    """In a server NaN becomes null: JSON has no NaN."""
+    return result.astype(object).where(result.notna(), None) if _in_server() else result
 
 
 def _in_server() -> bool:

@@ -97,8 +97,7 @@ class Calibration:
     def load(cls, folder: Path) -> Self:
         """Reads `calibration.json`."""
         value = read_json(folder / "calibration.json")
-        points = {name: _read_point(point) for name, point in value.pop("points").items()}
-        return cls(points=points, **value)
+        return cls(**value | {"points": {name: _read_point(point) for name, point in value["points"].items()}})
 
     def summary(self) -> dict[str, Any]:
         """Thresholds and the EER."""
@@ -177,5 +176,4 @@ def _fit_probability(distances: PairDistances) -> tuple[float, float]:
 
 
 def _read_point(value: dict[str, Any]) -> OperatingPoint:
-    rates = {name: Rate(**value.pop(name)) for name in ("fmr", "fnmr")}
-    return OperatingPoint(**value, **rates)
+    return OperatingPoint(**value | {name: Rate(**value[name]) for name in ("fmr", "fnmr")})

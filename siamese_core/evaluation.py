@@ -25,6 +25,8 @@ _HISTOGRAM_BINS = 100
 _PIXEL_SIDE = 32
 _WORST = 8
 
+# (row, row, distance): two images of the store.
+PairDistance = tuple[int, int, float]
 # Turns rows of the store into (n, D) vectors to compare.
 Embedder = Callable[[Indices], npt.NDArray[np.floating]]
 
@@ -115,8 +117,8 @@ class Evaluation:
     impostor_total: int
     confidence: float
     failure_to_acquire: float
-    worst_false_matches: list[tuple[int, int, float]]
-    worst_false_non_matches: list[tuple[int, int, float]]
+    worst_false_matches: list[PairDistance]
+    worst_false_non_matches: list[PairDistance]
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
@@ -126,11 +128,8 @@ class Evaluation:
     def load(cls, folder: Path) -> Self:
         """Reads `evaluation.json`."""
         value = read_json(folder / "evaluation.json")
-        systems = {name: _read_system(value.pop(name)) for name in ("model", "pixels")}
-        worst = {
-            name: [tuple(row) for row in value.pop(name)] for name in ("worst_false_matches", "worst_false_non_matches")
-        }
-        return cls(**value, **systems, **worst)
+        value |= {name: _read_system(value[name]) for name in ("model", "pixels")}
+        return cls(**value)
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
@@ -206,7 +205,8 @@ def pixel_vectors(images: Pixels, rows: Indices) -> npt.NDArray[np.float32]:
         pooled = block.reshape(len(block), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
         vectors[start : start + len(block)] = pooled.reshape(len(block), -1)
     vectors -= vectors.mean(axis=1, keepdims=True)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return vectors
 
 
 def _pixel_baseline(
@@ -246,16 +246,15 @@ def _histograms(distances: PairDistances) -> tuple[list[float], list[float], lis
     return bins.tolist(), genuine.tolist(), impostor.tolist()
 
 
-def _extreme(
-    rows: Indices, pairs: Indices, distances: npt.NDArray[np.float64], nearest: bool
-) -> list[tuple[int, int, float]]:
+def _extreme(rows: Indices, pairs: Indices, distances: npt.NDArray[np.float64], nearest: bool) -> list[PairDistance]:
     order = np.argsort(distances if nearest else -distances, kind="stable")[:_WORST]
     return [(int(rows[pairs[i, 0]]), int(rows[pairs[i, 1]]), float(distances[i])) for i in order]
 
 
 def _read_system(value: dict[str, Any]) -> SystemResult:
-    points = {}
-    for name, point in value.pop("points").items():
-        rates = {rate: Rate(**point.pop(rate)) for rate in ("fmr", "fnmr")}
-        points[name] = PointResult(**point, **rates)
-    return SystemResult(points=points, curves=Curves(**value.pop("curves")), **value)
+    points = {name: _read_point(point) for name, point in value["points"].items()}
+    return SystemResult(**value | {"points": points, "curves": Curves(**value["curves"])})
+
+
+def _read_point(value: dict[str, Any]) -> PointResult:
+    return PointResult(**value | {name: Rate(**value[name]) for name in ("fmr", "fnmr")})

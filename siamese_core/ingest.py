@@ -127,7 +127,7 @@ def _identity(path: Path) -> str:
 
 
 def _printable(path: Path) -> str:
-    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _examples(manifest: Manifest, count: int = 5) -> str:

@@ -186,7 +186,8 @@ class IdentityBootstrap:
         first, second = self._distances.impostor_identities[chosen].T
         # Sparse: with thousands of identities most pairs of them have no error (or were not sampled).
         pairs = coo_array((np.ones(len(first)), (first, second)), shape=(count, count)).tocsr()
-        return np.einsum("ri,ri->r", self._weights, (pairs @ self._weights.T).T)
+        drawn: Curve = np.einsum("ri,ri->r", self._weights, (pairs @ self._weights.T).T)
+        return drawn
 
 
 def _ratio(errors: Curve, pairs: Curve) -> Curve:

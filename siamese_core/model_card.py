@@ -39,8 +39,8 @@ Images are read as {images.size}×{images.size} {images.color}, central {images.
 |---|---|---|---|---|
 {points}
 
-Thresholds come from {calibration.identities:,} other identities; intervals are {evaluation.confidence:.0%}, by bootstrap
-over identities.{refused}
+Thresholds come from {calibration.identities:,} other identities; intervals are {evaluation.confidence:.0%}, by
+bootstrap over identities.{refused}
 
 ## Intended use and limits
 Comparing two images of the kind it was trained on. The error rates hold for images that come from the same

@@ -141,7 +141,8 @@ def _all_genuine(labels: Indices) -> Indices:
 
 def _all_impostor(labels: Indices) -> Indices:
     pairs = np.stack(np.triu_indices(len(labels), 1), axis=1)
-    return pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+    different: Indices = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+    return different
 
 
 def _sample_impostor(labels: Indices, wanted: int, rng: np.random.Generator) -> Indices:

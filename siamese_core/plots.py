@@ -87,9 +87,9 @@ def training_plot(history: list[dict[str, float]]) -> Figure:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as inline SVG, without the date that matplotlib would write."""
+    """The figure as inline SVG, without what matplotlib would write about itself."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 

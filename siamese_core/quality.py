@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -93,7 +94,8 @@ def data_page(checks: list[Check], manifest: Manifest, store: ImageStore) -> str
         if warnings
         else badge(f"Fit for training: all {len(checks)} checks passed.", "good")
     )
-    counts = f"{summary['images']:,} images of {summary['identities']:,} identities; {summary['quarantined']:,} files quarantined."
+    counts = f"{summary['images']:,} images of {summary['identities']:,} identities"
+    counts += f"; {summary['quarantined']:,} files quarantined."
     body = [
         "<h1>Data report</h1>",
         f'<p class="verdict">{verdict} {escape(counts)}</p>',
@@ -130,7 +132,7 @@ def _size_table(manifest: Manifest) -> str:
     sizes = identity_table(manifest)["images"]
     edges = [1, 2, 3, 5, 10, 20, 50, 100, np.inf]
     rows = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         last = "" if high - low == 1 else f" to {int(high) - 1}" if np.isfinite(high) else " or more"
         rows.append([f"{int(low)}{last}", int(((sizes >= low) & (sizes < high)).sum())])
     return table(["images", "identities"], rows)

@@ -74,8 +74,8 @@ def verdict(evaluation: Evaluation) -> str:
     """The result in one sentence."""
     point = evaluation.model.points[evaluation.default]
     return (
-        f"At its default operating point {evaluation.default} this verifier accepts {percent(point.fmr)} of impostor pairs "
-        f"and rejects {percent(point.fnmr)} of genuine pairs, of identities it has never seen "
+        f"At its default operating point {evaluation.default} this verifier accepts {percent(point.fmr)} of impostor "
+        f"pairs and rejects {percent(point.fnmr)} of genuine pairs, of identities it has never seen "
         f"(equal error rate {evaluation.model.eer:.2%}; raw pixels {evaluation.pixels.eer:.2%})."
     )
 

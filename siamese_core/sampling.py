@@ -88,9 +88,8 @@ class PKSampler:
         seeds = self._seeds_of(step)
         for seed in seeds:
             chosen[seed] = []
-        for seed in seeds:
-            if len(chosen) < self._seeds + self._partners:
-                self._add_partner(seed, chosen, rng)
+        for turn in range(self._partners):
+            self._add_partner(seeds[turn % len(seeds)], chosen, rng)
         self._fill_up(chosen, rng)
         images = [self._complete(identity, wanted, rng) for identity, wanted in chosen.items()]
         singles = rng.choice(self._singletons, self._extra, replace=False)

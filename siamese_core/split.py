@@ -146,7 +146,8 @@ def _check_sizes(table: pd.DataFrame, images: pd.Series[int], config: SplitConfi
     total = int((images >= 2).sum())
     raise DataError(
         f"Too few identities with at least 2 images in {' and '.join(short)}: {sizes}; "
-        f"{len(images)} identities in all, {total} of them with at least 2 images. {_way_out(images, config, from_file)}"
+        f"{len(images)} identities in all, {total} of them with at least 2 images. "
+        f"{_way_out(images, config, from_file)}"
     )
 
 

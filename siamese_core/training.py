@@ -276,8 +276,8 @@ def _local_triplets(table: pd.DataFrame, rows: Indices) -> Indices:
     """The triplets whose three images are kept, as positions in `rows`; (T, 3) int64."""
     store_rows = table[["anchor", "positive", "negative"]].to_numpy(np.int64)
     position = np.searchsorted(rows, store_rows).clip(max=len(rows) - 1)
-    known = (rows[position] == store_rows).all(axis=1)
-    return position[known]
+    known: Indices = position[(rows[position] == store_rows).all(axis=1)]
+    return known
 
 
 def _local_neighbours(graph: pd.DataFrame, names: list[str]) -> Indices:

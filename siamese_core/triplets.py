@@ -170,7 +170,8 @@ def identity_means(embeddings: Embeddings, labels: npt.NDArray[np.int64]) -> Emb
     """The mean embedding of each identity, (I, D) float32."""
     sums = np.zeros((int(labels.max()) + 1, embeddings.shape[1]), np.float32)
     np.add.at(sums, labels, embeddings)
-    return sums / np.bincount(labels)[:, np.newaxis].astype(np.float32)
+    sums /= np.bincount(labels)[:, np.newaxis]
+    return sums
 
 
 def _positive_pairs(

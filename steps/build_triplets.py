@@ -28,23 +28,17 @@ def build_triplets(
 ) -> Annotated[Triplets, "triplets"]:
     """Chooses triplets among the train images."""
     chosen = choose(_miner(model_name, store, encoder, seed), manifest, store, split, triplets, margin, seed)
-    summary = chosen.summary()
-    print(
-        f"{summary['triplets']:,} triplets, {summary['semi_hard']:,} of them semi-hard; median gap {summary['median_gap']:.2g}"
-    )
+    found = chosen.summary()
+    print(f"{found['triplets']:,} triplets, {found['semi_hard']:,} semi-hard; median gap {found['median_gap']:.2g}")
     return chosen
 
 
 def _miner(model_name: str, store: ImageStore, encoder: EncoderConfig, seed: int) -> Encoder:
+    """The champion, or a fresh encoder where there is none that reads these images."""
     found = load_champion(model_name)
-    if found is None:
-        print(f"{model_name} has no champion yet: mining with the fresh encoder")
-        return make_encoder(encoder, store.config.channels, seed)
-    champion, version = found
-    if champion.trained.images != store.config:
-        print(
-            f"the champion, version {version}, reads other images ({champion.trained.images}): mining with the fresh encoder"
-        )
-        return make_encoder(encoder, store.config.channels, seed)
-    print(f"mining with the champion, version {version}")
-    return champion.trained.build()
+    if found and found[0].trained.images == store.config:
+        print(f"mining with the champion, version {found[1]}")
+        return found[0].trained.build()
+    why = f"version {found[1]} reads its images in another way" if found else "there is no champion yet"
+    print(f"mining with the fresh encoder: {why}")
+    return make_encoder(encoder, store.config.channels, seed)

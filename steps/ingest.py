@@ -24,8 +24,8 @@ def ingest(
     folder = tempfile.mkdtemp(prefix="siamese-ingest-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     manifest, store = read_images(Path(data_dir).expanduser(), Path(folder), images)
-    summary = manifest.summary()
+    count = manifest.summary()
     print(
-        f"{summary['images']:,} images of {summary['identities']:,} identities, {summary['quarantined']:,} files quarantined"
+        f"{count['images']:,} images of {count['identities']:,} identities, {count['quarantined']:,} files quarantined"
     )
     return manifest, store

@@ -32,7 +32,6 @@ def train(
     trained, speed = fit(data, triplets.table, triplets.graph, encoder, training, seed)
     log_history(trained.history, speed)
     best = trained.summary()
-    print(
-        f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}; {speed['images_per_second']:,.0f} images/s"
-    )
+    print(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
+    print(f"{speed['images_per_second']:,.0f} images/s, {speed['data_wait']:.0%} of the time spent on input")
     return trained

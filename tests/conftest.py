@@ -1,0 +1,130 @@
+"""Shared fixtures. ZenML and MLflow get folders of their own, on tmpfs where there is one."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+_BASE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+_SESSION = Path(tempfile.mkdtemp(prefix="siamese-tests-", dir=_BASE))
+# Before anything imports ZenML: the user's own configuration is not touched.
+os.environ["ZENML_CONFIG_PATH"] = str(_SESSION / "zenml")
+os.environ["ZENML_LOGGING_COLORS_DISABLED"] = "true"
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+import integrations.quiet_libraries  # noqa: E402, F401
+from siamese_core.config import ImageConfig  # noqa: E402
+from siamese_core.glyphs import make_glyphs  # noqa: E402
+from siamese_core.ingest import ingest  # noqa: E402
+from siamese_core.manifest import Manifest  # noqa: E402
+from siamese_core.store import ImageStore  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(_SESSION, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Path:
+    return _SESSION
+
+
+@pytest.fixture(scope="session")
+def glyphs(session_folder: Path) -> Path:
+    """60 characters in up to 16 typefaces."""
+    folder = session_folder / "glyphs"
+    make_glyphs(folder, characters=60, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ingested(glyphs: Path, session_folder: Path) -> tuple[Manifest, ImageStore]:
+    folder = session_folder / "store"
+    folder.mkdir()
+    return ingest(glyphs, folder, ImageConfig(size=16, color="grey", invert=True))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+class Project:
+    """A copy of this checkout that tests may change and run, as a user would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a console command of the environment, in the copy or in another folder."""
+        binary = Path(sys.executable).parent / command[0]
+        return subprocess.run(
+            [str(binary), *command[1:]],
+            cwd=folder or self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder), **environment},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+
+    def write_config(self, name: str, **parameters: object) -> Path:
+        path = self.folder / "configs" / name
+        path.write_text(yaml.safe_dump({"parameters": parameters}))
+        return path
+
+    def pipeline(self, config: Path) -> subprocess.CompletedProcess[str]:
+        return self.run("zenml", "pipeline", "run", "pipelines.training.training_pipeline", "-c", str(config))
+
+
+# A model in seconds: few steps of a narrow network on small images.
+QUICK = {
+    "seed": 3,
+    "images": {"size": 24, "color": "grey", "invert": True},
+    "encoder": {"width": 16, "embedding_dim": 16},
+    "training": {"steps": 120, "evaluate_every": 60, "identities_per_batch": 12},
+    "triplets": {"max_triplets": 500},
+    "calibration": {"bootstrap": 100},
+}
+
+
+@pytest.fixture(scope="session")
+def project(session_folder: Path) -> Iterator[Project]:
+    """The copy, with its stack."""
+    folder = session_folder / "project"
+    folder.mkdir()
+    for name in ("integrations", "infra", "pipelines", "siamese_cli", "siamese_core", "steps", "configs"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    made = Project(folder)
+    done = made.run("python", "-m", "infra.bootstrap_stack")
+    assert done.returncode == 0, done.stderr
+    before = Path.cwd()
+    os.chdir(folder)  # ZenML finds the stack of this folder
+    yield made
+    os.chdir(before)
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Callable[[dict[str, int]], Path]:
+    """Makes a folder of noise images: identity → how many."""
+
+    def make(sizes: dict[str, int]) -> Path:
+        from PIL import Image
+
+        generator = np.random.default_rng(5)
+        for identity, count in sizes.items():
+            (tmp_path / "images" / identity).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                pixels = generator.integers(0, 256, (24, 24), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / identity / f"{number}.png")
+        return tmp_path / "images"
+
+    return make

@@ -1,0 +1,187 @@
+"""The whole pipeline, as a user runs it: `zenml pipeline run` in a copy of the checkout."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.conftest import QUICK, Project
+
+STEPS = ["ingest", "validate", "split", "build_triplets", "train", "calibrate", "evaluate", "register"]
+
+
+@pytest.fixture(scope="module")
+def data(glyphs: Path, session_folder: Path) -> Path:
+    folder = session_folder / "pipeline-data"
+    shutil.copytree(glyphs, folder / "letters")
+    # What real folders hold beside images.
+    (folder / "letters" / ".DS_Store").write_bytes(b"\0\1")
+    (folder / "README.txt").write_text("hello")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project, data: Path) -> Any:
+    config = project.write_config("quick.yaml", data_dir=str(data), model_name="letters", **QUICK)
+    done = project.pipeline(config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def last_run() -> Any:
+    from zenml.client import Client
+
+    return Client().get_pipeline("training_pipeline").last_run
+
+
+def statuses() -> dict[str, str]:
+    run = last_run()
+    return {name: str(step.status.value) for name, step in run.steps.items()}
+
+
+def artifact(step: str, name: str) -> Any:
+    return last_run().steps[step].outputs[name][0].load()
+
+
+@pytest.mark.usefixtures("first_run")
+class TestFirstRun:
+    def test_every_step_completed(self) -> None:
+        assert statuses() == dict.fromkeys(STEPS, "completed")
+
+    def test_the_output_is_free_of_noise(self, first_run: Any) -> None:
+        text = first_run.stdout + first_run.stderr
+        for noise in ("Traceback", "Warning", "warning:", "Skipping registering", "INFO mlflow", "Failed to"):
+            assert noise not in text.replace("warning: at least 99% of the files", ""), noise
+
+    def test_no_artifact_is_pickled(self) -> None:
+        from zenml.client import Client
+
+        found = Client().list_artifact_versions(size=500).items
+        materializers = {version.materializer.import_path for version in found}
+        assert materializers
+        for name in materializers:
+            assert "cloudpickle" not in name.lower()
+            assert "pytorch" not in name.lower()
+        stored = [path for version in found for path in Path(version.uri).rglob("*") if path.is_file()]
+        assert stored
+        assert {path.suffix for path in stored} <= {".parquet", ".json", ".safetensors", ".html", ".png", ".u8", ".txt"}
+
+    def test_artifacts_load_and_fit_together(self) -> None:
+        manifest, store = artifact("ingest", "image_manifest"), artifact("ingest", "image_store")
+        split, triplets = artifact("split", "split"), artifact("build_triplets", "triplets")
+        assert len(manifest.ok) == len(store)
+        assert manifest.quarantined["path"].tolist() == ["README.txt", "letters/.DS_Store"]
+        assert manifest.ok["identity"].str.startswith("letters/U+").all()
+        assert set(split.table["identity"]) == set(manifest.ok["identity"])
+        assert len(triplets.table) == 500
+        evaluation = artifact("evaluate", "evaluation")
+        assert evaluation.default in evaluation.model.points
+        assert evaluation.model.eer < evaluation.pixels.eer
+
+    def test_pages_and_pictures_are_visualizations(self) -> None:
+        for step, name in (("validate", "data_report_page"), ("evaluate", "evaluation_report"), ("build_triplets", "triplets")):
+            assert last_run().steps[step].outputs[name][0].visualizations, name
+        assert artifact("validate", "data_report")["success"]
+
+    def test_metrics_curves_and_plots_are_in_mlflow(self, project: Project) -> None:
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(project.run("siamese", "tracking-uri").stdout.strip())
+        (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+        assert run.info.status == "FINISHED"
+        assert {"test_eer", "pixels_eer", "test_fmr_at_eer", "validation_eer", "train_images_per_second"} <= set(run.data.metrics)
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [60, 120]
+        assert run.data.params["training.steps"] == "120"
+        listed = {item.path for item in client.list_artifacts(run.info.run_id)}
+        assert {"report.html", "plots"} <= listed
+
+    def test_the_registry_has_a_complete_champion(self, project: Project) -> None:
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(project.run("siamese", "tracking-uri").stdout.strip())
+        version = client.get_model_version_by_alias("letters", "champion")
+        assert version.version == client.get_model_version_by_alias("letters", "challenger").version
+        assert {"data_manifest_sha256", "code_version", "zenml_run", "config", "promotion"} <= set(version.tags)
+        assert json.loads(version.tags["config"])["training"]["steps"] == 120
+        assert version.tags["data_manifest_sha256"] == artifact("ingest", "image_manifest").sha256()
+        assert "Operating points" in version.description
+
+
+def test_unchanged_data_and_code_come_from_the_cache(project: Project, first_run: Any) -> None:
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed"}
+
+
+def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, first_run: Any) -> None:
+    path = project.folder / "siamese_core" / "model_card.py"
+    before = path.read_text()
+    path.write_text(before.replace("## Intended use", "## What it is for"))
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    path.write_text(before)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed", "register": "completed"}
+    # The same weights: not worse than the champion, so the new version takes over.
+    assert artifact("register", "model_version") == "2"
+
+
+def test_a_comment_in_the_loss_trains_again_but_equal_weights_change_nothing_after_it(
+    project: Project, first_run: Any
+) -> None:
+    path = project.folder / "siamese_core" / "losses.py"
+    before = path.read_text()
+    path.write_text(before + "# a comment\n")
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    path.write_text(before)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed", "train": "completed"}
+
+
+def test_one_image_more_runs_everything_and_mines_with_the_champion(project: Project, first_run: Any, data: Path) -> None:
+    identity = next((data / "letters").glob("U+*"))
+    Image.open(next(identity.glob("*.png"))).rotate(3, fillcolor=255).save(identity / "another.png")
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = statuses()
+    # The new image changes neither the identities nor, so, the split.
+    assert found.pop("split") == "completed"
+    assert set(found.values()) == {"completed"}
+    assert "mining with the champion, version" in done.stdout + done.stderr
+
+
+def test_a_typo_in_the_configuration_stops_before_anything_runs(project: Project, data: Path) -> None:
+    config = project.write_config("typo.yaml", data_dir=str(data), trainin={"steps": 5})
+    done = project.pipeline(config)
+    assert done.returncode == 1
+    assert "parameters.trainin is not a known key; did you mean 'training'?" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Initiating" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (None, "does not exist"),
+        ({}, "has no files"),
+        ({"only": 30}, "at least 6 identities have 2 images or more (1 identities in all)"),
+        ({f"p{i}": 1 for i in range(30)}, "at least 6 identities have 2 images or more (30 identities in all)"),
+    ],
+    ids=["missing", "empty", "one identity", "only singletons"],
+)
+def test_hopeless_data_give_a_clear_message_and_no_traceback(
+    project: Project, tmp_path: Path, image_folder: Callable[[dict[str, int]], Path], sizes: dict[str, int] | None, message: str
+) -> None:
+    folder = tmp_path / "images"
+    if sizes == {}:
+        folder.mkdir()
+    elif sizes:
+        image_folder(sizes)
+    config = project.write_config("hopeless.yaml", data_dir=str(folder), model_name="hopeless", **QUICK)
+    done = project.pipeline(config)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

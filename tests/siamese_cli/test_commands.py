@@ -1,0 +1,259 @@
+"""The `siamese` commands and the registered model, from another folder than the checkout."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import QUICK, Project
+
+
+@pytest.fixture(scope="module")
+def model(project: Project, glyphs: Path) -> str:
+    """A champion; the URI that names it."""
+    done = project.pipeline(project.write_config("cli.yaml", data_dir=str(glyphs), model_name="cli", **QUICK))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return "models:/cli@champion"
+
+
+@pytest.fixture(scope="module")
+def tracking(project: Project, model: str) -> str:
+    return project.run("siamese", "tracking-uri", folder=Path("/")).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def pictures(glyphs: Path) -> list[Path]:
+    folders = sorted(glyphs.iterdir())
+    return [*sorted(folders[0].glob("*.png"))[:2], next(folders[1].glob("*.png"))]
+
+
+def test_the_tracking_uri_is_found_from_any_folder(tracking: str) -> None:
+    assert tracking.startswith("sqlite:///")
+    assert Path(tracking.removeprefix("sqlite:///")).is_file()
+
+
+def test_verify_answers_in_words_json_and_exit_codes(
+    project: Project, model: str, tracking: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    def verify(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return project.run(
+            "siamese", "verify", "--model", model, *arguments, folder=tmp_path, MLFLOW_TRACKING_URI=tracking
+        )
+
+    same = verify(str(pictures[0]), str(pictures[0]))
+    assert same.returncode == 0, same.stderr
+    assert same.stdout.startswith("same: distance 0.0000 <")
+    assert same.stderr == ""
+    answer = verify("--json", str(pictures[0]), str(pictures[2]))
+    found = json.loads(answer.stdout)
+    assert answer.returncode == (0 if found["same"] else 1)
+    assert found["same"] == (found["distance"] < found["threshold"])
+    other = verify("--json", "--operating-point", "fmr_1e-1", str(pictures[0]), str(pictures[2]))
+    assert json.loads(other.stdout)["operating_point"] == "fmr_1e-1"
+    missing = verify(str(pictures[0]), "nowhere.png")
+    assert missing.returncode == 2
+    assert "nowhere.png: no such file" in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_embed_writes_what_was_readable_and_says_what_was_not(
+    project: Project, model: str, tracking: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "deep" / "a.png").write_bytes(pictures[0].read_bytes())
+    (tmp_path / "in" / "bad.png").write_text("no")
+    command = ["siamese", "embed", "--model", model, "in", str(pictures[1]), "-o", "out.npz"]
+    done = project.run(*command, folder=tmp_path, MLFLOW_TRACKING_URI=tracking)
+    assert done.returncode == 1, done.stderr
+    assert "skipped in/bad.png: not an image" in done.stderr
+    with np.load(tmp_path / "out.npz") as archive:
+        assert archive["paths"].tolist() == ["in/deep/a.png", str(pictures[1])]
+        assert archive["embeddings"].shape == (2, 16)
+        np.testing.assert_allclose(np.linalg.norm(archive["embeddings"], axis=1), 1, atol=1e-5)
+
+
+def test_show_and_promote(project: Project, model: str, tracking: str, tmp_path: Path) -> None:
+    shown = project.run("siamese", "show", "--model", model, folder=tmp_path, MLFLOW_TRACKING_URI=tracking)
+    assert shown.returncode == 0, shown.stderr
+    assert "equal error rate" in shown.stdout
+    report = next(line.split()[1] for line in shown.stdout.splitlines() if line.strip().startswith("report"))
+    assert Path(report).is_file()
+    facts = json.loads(
+        project.run("siamese", "show", "--json", "--model", model, MLFLOW_TRACKING_URI=tracking).stdout
+    )
+    version = facts["registered"]["version"]
+    done = project.run("siamese", "promote", "cli", version, MLFLOW_TRACKING_URI=tracking)
+    assert done.stdout == f"cli: version {version} is the champion\n"
+    wrong = project.run("siamese", "promote", "cli", "99", MLFLOW_TRACKING_URI=tracking)
+    assert wrong.returncode == 2
+    assert "cannot be promoted" in wrong.stderr
+
+
+def test_an_unknown_model_is_named(project: Project, tracking: str, pictures: list[Path]) -> None:
+    image = str(pictures[0])
+    for name, message in (("models:/nobody@champion", "nobody"), ("nowhere", "neither a folder nor")):
+        done = project.run("siamese", "verify", "--model", name, image, image, MLFLOW_TRACKING_URI=tracking)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_check_config_exit_codes(project: Project, tmp_path: Path) -> None:
+    good = project.run("siamese", "check-config", "configs/demo.yaml")
+    assert (good.returncode, good.stdout) == (0, "configs/demo.yaml: good\n"), good.stderr
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("parameters: {data_dri: x}\n")
+    done = project.run("siamese", "check-config", "--json", str(bad))
+    assert done.returncode == 1
+    assert "did you mean 'data_dir'" in json.loads(done.stdout)["error"]
+
+
+def test_data_glyphs_is_seeded_and_refuses_a_full_folder(project: Project, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        done = project.run("siamese", "data", "glyphs", name, "--characters", "5", "--seed", "2", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    first, second = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.png")}
+        for name in ("a", "b")
+    )
+    assert first == second
+    assert len({path.parent for path in first}) == 5
+    again = project.run("siamese", "data", "glyphs", "a", folder=tmp_path)
+    assert again.returncode == 2
+    assert "a is not empty" in again.stderr
+
+
+def test_starting_does_not_import_what_the_command_does_not_need() -> None:
+    code = "import sys; from siamese_cli.main import main; main(['--version']); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for name in ("torch", "zenml", "mlflow", "pandas", "numpy", "matplotlib"):
+        assert f"'{name}'" not in loaded
+
+
+SCORE = """
+import json, sys, pathlib, pandas as pd, mlflow
+model = mlflow.pyfunc.load_model(sys.argv[1])
+a, b, c = sys.argv[2:]
+data = pathlib.Path(a).read_bytes()
+pairs = model.predict(pd.DataFrame({"image_a": [a, data, a], "image_b": [a, c, "nowhere.png"]}))
+point = model.predict(pd.DataFrame({"image_a": [a], "image_b": [c]}), params={"operating_point": "fmr_1e-1"})
+single = model.predict(pd.DataFrame({"image": [a, data, b"no image"]}))
+print(json.dumps([pairs.to_dict("list"), point.to_dict("list"), single.to_dict("list")]))
+"""
+
+
+def test_the_registered_model_scores_tables_anywhere(
+    project: Project, model: str, tracking: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    # Without the project on the path: the model brings its code.
+    command = [sys.executable, "-c", SCORE, model, *map(str, pictures)]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env={**_clean(), "MLFLOW_TRACKING_URI": tracking}
+    )
+    assert done.returncode == 0, done.stderr
+    pairs, point, single = json.loads(done.stdout.splitlines()[-1])
+    assert list(pairs) == ["distance", "probability", "same", "error"]
+    assert pairs["distance"][0] == pytest.approx(0, abs=1e-9)
+    assert pairs["same"][0] is True
+    assert pairs["error"][:2] == [None, None]
+    assert "image_b: no such file" in pairs["error"][2]
+    assert pairs["same"][2] is None
+    assert np.isnan(pairs["distance"][2])
+    assert point["distance"][0] == pytest.approx(pairs["distance"][1], abs=1e-6)
+    assert len(single["embedding"][0]) == 16
+    assert single["embedding"][0] == pytest.approx(single["embedding"][1])
+    assert single["embedding"][2] is None
+    assert "not an image" in single["error"][2]
+
+
+def _clean() -> dict[str, str]:
+    import os
+
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+@pytest.fixture(scope="module")
+def server(project: Project, model: str, tracking: str, session_folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    binary = Path(sys.executable).parent / "mlflow"
+    environment = {**_clean(), "MLFLOW_TRACKING_URI": tracking, "PATH": f"{binary.parent}:/usr/bin:/bin"}
+    log = session_folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(binary), "models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)],
+            cwd=session_folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(f"{address}/ping", process, log)
+            yield address
+        finally:
+            import os
+            import signal
+
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.5)
+    raise AssertionError(log.read_text())
+
+
+def post(address: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    request = urllib.request.Request(
+        f"{address}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        # Strict: NaN is not JSON, and other languages refuse it.
+        found: list[dict[str, Any]] = json.loads(response.read(), parse_constant=pytest.fail)["predictions"]
+        return found
+
+
+def test_the_server_takes_base64_and_never_reads_its_own_files(server: str, pictures: list[Path]) -> None:
+    texts = [base64.b64encode(path.read_bytes()).decode() for path in pictures]
+    table = {"columns": ["image_a", "image_b"], "data": [[texts[0], texts[0]], [texts[0], str(pictures[0])]]}
+    good, refused = post(server, {"dataframe_split": table, "params": {"operating_point": "fmr_1e-1"}})
+    assert good["same"] is True
+    assert good["distance"] == pytest.approx(0, abs=1e-9)
+    assert good["error"] is None
+    assert "the server does not read paths" in refused["error"]
+    assert refused["same"] is None
+    records = [{"image": f"data:image/png;base64,{texts[1]}"}]
+    (single,) = post(server, {"dataframe_records": records})
+    assert len(single["embedding"]) == 16
+
+
+def test_scoring_agrees_between_server_and_command(
+    server: str, project: Project, model: str, tracking: str, pictures: list[Path]
+) -> None:
+    texts = [base64.b64encode(path.read_bytes()).decode() for path in (pictures[0], pictures[2])]
+    (served,) = post(server, {"dataframe_split": {"columns": ["image_a", "image_b"], "data": [texts]}})
+    command = ["siamese", "verify", "--json", "--model", model, str(pictures[0]), str(pictures[2])]
+    local = json.loads(project.run(*command, MLFLOW_TRACKING_URI=tracking).stdout)
+    assert served["distance"] == pytest.approx(local["distance"], abs=1e-5)
+    assert served["probability"] == pytest.approx(local["probability"], abs=1e-5)
+
+

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import roc_auc_score
+
+from siamese_core.errors import DataError
+from siamese_core.metrics import (
+    IdentityBootstrap,
+    area_under_roc,
+    best_accuracy,
+    equal_error_rate,
+    fmr_at,
+    fnmr_at,
+    roc,
+    threshold_at_fmr,
+)
+from siamese_core.pairs import PairDistances, labels_of, make_pairs, pair_distances
+
+# Few distinct values, so that ties are common.
+DISTANCES = hnp.arrays(np.float64, st.integers(1, 40), elements=st.sampled_from(np.linspace(0, 4, 9).tolist()))
+
+
+@given(DISTANCES, st.floats(0.001, 0.999))
+def test_the_threshold_is_the_largest_whose_fmr_is_at_most_the_target(impostor: np.ndarray, target: float) -> None:
+    threshold = threshold_at_fmr(impostor, target)
+    assert fmr_at(impostor, threshold) <= target + 1e-12
+    larger = np.nextafter(threshold, np.inf)
+    assert fmr_at(impostor, larger) > target - 1e-12
+
+
+@given(DISTANCES, DISTANCES)
+def test_the_curve_is_the_two_rates_at_every_threshold(genuine: np.ndarray, impostor: np.ndarray) -> None:
+    curve = roc(genuine, impostor)
+    for threshold, fmr, fnmr in zip(curve.thresholds, curve.fmr, curve.fnmr, strict=True):
+        assert fmr == pytest.approx(fmr_at(impostor, threshold), abs=1e-12)
+        assert fnmr == pytest.approx(fnmr_at(genuine, threshold), abs=1e-12)
+    assert (curve.fmr[0], curve.fnmr[0]) == (0, 1)
+    assert (curve.fmr[-1], curve.fnmr[-1]) == (1, 0)
+
+
+@given(DISTANCES, DISTANCES)
+def test_auc_agrees_with_scikit_learn(genuine: np.ndarray, impostor: np.ndarray) -> None:
+    truth = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
+    expected = roc_auc_score(truth, -np.r_[genuine, impostor])
+    assert area_under_roc(genuine, impostor) == pytest.approx(expected, abs=1e-9)
+
+
+@given(DISTANCES, DISTANCES)
+def test_eer_and_accuracy_are_the_best_of_all_thresholds(genuine: np.ndarray, impostor: np.ndarray) -> None:
+    curve = roc(genuine, impostor)
+    eer, at = equal_error_rate(curve)
+    gaps = np.abs(curve.fmr - curve.fnmr)
+    assert abs(fmr_at(impostor, at) - fnmr_at(genuine, at)) == pytest.approx(gaps.min(), abs=1e-12)
+    assert eer == pytest.approx((fmr_at(impostor, at) + fnmr_at(genuine, at)) / 2, abs=1e-12)
+    accuracy, at = best_accuracy(curve)
+    assert accuracy == pytest.approx(1 - (fmr_at(impostor, at) + fnmr_at(genuine, at)) / 2, abs=1e-12)
+    assert accuracy == pytest.approx(max(1 - (curve.fmr + curve.fnmr) / 2), abs=1e-12)
+
+
+def test_perfect_separation_and_no_separation() -> None:
+    apart = roc(np.array([0.1, 0.2]), np.array([0.8, 0.9]))
+    assert equal_error_rate(apart)[0] == 0
+    assert best_accuracy(apart)[0] == 1
+    assert area_under_roc(np.array([0.1, 0.2]), np.array([0.8, 0.9])) == 1
+    same = np.full(5, 0.5)
+    assert area_under_roc(same, same) == 0.5
+    assert equal_error_rate(roc(same, same))[0] == 0.5
+
+
+@pytest.mark.parametrize("bad", [np.array([]), np.array([0.1, np.nan]), np.array([np.inf])])
+def test_missing_and_broken_distances_are_refused(bad: np.ndarray) -> None:
+    good = np.array([0.5])
+    for genuine, impostor in ((bad, good), (good, bad)):
+        with pytest.raises(DataError):
+            roc(genuine, impostor)
+    with pytest.raises(DataError):
+        threshold_at_fmr(bad, 0.1)
+
+
+@pytest.fixture
+def distances(rng: np.random.Generator) -> PairDistances:
+    labels = np.repeat(np.arange(12), 4)
+    embeddings = rng.normal(size=(12, 3))[labels] + 0.5 * rng.normal(size=(48, 3))
+    return pair_distances(embeddings, make_pairs(labels, 10**6, 10**6, 0))
+
+
+def test_the_bootstrap_is_a_recount_over_drawn_identities(distances: PairDistances) -> None:
+    """Draws identities the slow way: a copy of each pair for each time that its identities are drawn."""
+    bootstrap = IdentityBootstrap(distances, 300, seed=4)
+    found = bootstrap.rates(2.0, 0.9)
+    draws = np.random.default_rng(4).multinomial(12, np.full(12, 1 / 12), size=300)
+    fmrs, fnmrs = [], []
+    for weights in draws:
+        a, b = distances.impostor_identities.T
+        times = weights[a] * weights[b]
+        fmrs.append((times * (distances.impostor < 2.0)).sum() / times.sum())
+        times = weights[distances.genuine_identity]
+        fnmrs.append((times * (distances.genuine >= 2.0)).sum() / times.sum())
+    for rate, values in zip(found, (fmrs, fnmrs), strict=True):
+        assert (rate.low, rate.high) == pytest.approx(tuple(np.quantile(values, [0.05, 0.95])))
+        assert rate.value == rate.errors / rate.pairs
+        assert rate.low <= rate.value <= rate.high
+
+
+def test_no_errors_give_the_rule_of_three(distances: PairDistances) -> None:
+    fmr, fnmr = IdentityBootstrap(distances, 50, seed=0).rates(0.0, 0.95)
+    assert (fmr.errors, fmr.value, fmr.low) == (0, 0, 0)
+    assert fmr.high == pytest.approx(3 / 66)  # 12 · 11 / 2 pairs of identities
+    assert (fnmr.value, fnmr.errors) == (1, fnmr.pairs)
+
+
+def test_pairs_are_all_pairs_once_and_a_sample_is_distinct(rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 6, size=40)
+    every = make_pairs(labels, 10**6, 10**6, 0)
+    assert len(every.genuine) + len(every.impostor) == 40 * 39 // 2
+    assert (labels[every.genuine[:, 0]] == labels[every.genuine[:, 1]]).all()
+    assert (labels[every.impostor[:, 0]] != labels[every.impostor[:, 1]]).all()
+    some = make_pairs(labels, 20, 300, 0)
+    assert (len(some.genuine), len(some.impostor)) == (20, 300)
+    assert len(np.unique(some.impostor, axis=0)) == 300
+    assert (some.impostor[:, 0] < some.impostor[:, 1]).all()
+    assert (labels[some.impostor[:, 0]] != labels[some.impostor[:, 1]]).all()
+    assert (some.genuine_total, some.impostor_total) == (len(every.genuine), len(every.impostor))
+
+
+def test_impostor_pairs_are_sampled_evenly() -> None:
+    labels = np.arange(30)
+    counts = np.zeros((30, 30))
+    for seed in range(300):
+        sample = make_pairs(np.r_[labels, 0], 1, 60, seed).impostor
+        np.add.at(counts, (sample[:, 0].clip(max=29), sample[:, 1].clip(max=29)), 1)
+    inner = counts[np.triu_indices(29, 1)]
+    assert inner.mean() == pytest.approx(300 * 60 / 464, rel=0.1)
+    assert inner.std() < 2.5 * np.sqrt(inner.mean())
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])
+def test_one_kind_of_pairs_is_refused(labels: list[int]) -> None:
+    with pytest.raises(DataError, match="both kinds are needed"):
+        make_pairs(np.array(labels), 10, 10, 0)
+
+
+def test_labels_of_counts_from_zero_in_sorted_order() -> None:
+    labels, names = labels_of(["b", "a", "b", "c"])
+    assert labels.tolist() == [1, 0, 1, 2]
+    assert names == ["a", "b", "c"]
