@@ -2,6 +2,9 @@
 # The demo: data, training run, summary, two verifications. Called by `make demo` with the environment on PATH.
 set -euo pipefail
 
+# Colours only where somebody sees them.
+[ -t 1 ] || export ZENML_LOGGING_COLORS_DISABLED=true
+
 say() { printf '\n── %s\n' "$*"; }
 
 say "1/4 stack: ZenML with MLflow, on this machine"

@@ -73,7 +73,9 @@ def test_near_empty_images_warn_first_and_stop_when_they_are_many(image_folder: 
     for i in range(1, 8):
         Image.fromarray(np.full((20, 20), 200 + i, np.uint8)).save(folder / "p0" / f"blank{i}.png")
     _, checks = check(folder)
-    assert [found.title for found in failures(checks, "error")] == ["at least 95% of the images are more than near-empty"]
+    assert [found.title for found in failures(checks, "error")] == [
+        "at least 95% of the images are more than near-empty"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,9 @@ def test_too_little_data_stops(image_folder: MakeFolder, sizes: dict[str, int], 
 def test_small_images_and_singletons_warn(image_folder: MakeFolder) -> None:
     folder = image_folder(PEOPLE)
     (folder / "lonely").mkdir()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 9), dtype=np.uint8)).save(folder / "lonely" / "a.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 9), dtype=np.uint8)).save(
+        folder / "lonely" / "a.png"
+    )
     _, checks = check(folder)
     warned = {found.title: found.examples for found in failures(checks, "warning")}
     assert warned["width is at least 16 pixels"] == ["lonely/a.png"]

@@ -6,7 +6,9 @@ def names(step: str) -> set[str]:
 
 
 def test_a_step_depends_on_what_it_reaches() -> None:
-    assert {"steps/train.py", "siamese_core/training.py", "siamese_core/losses.py", "siamese_core/mining.py"} <= names("train")
+    assert {"steps/train.py", "siamese_core/training.py", "siamese_core/losses.py", "siamese_core/mining.py"} <= names(
+        "train"
+    )
     assert "siamese_core/report.py" not in names("train")
     assert "siamese_core/losses.py" not in names("calibrate")
     assert "siamese_core/metrics.py" in names("calibrate")

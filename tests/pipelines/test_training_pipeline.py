@@ -83,7 +83,11 @@ class TestFirstRun:
         assert evaluation.model.eer < evaluation.pixels.eer
 
     def test_pages_and_pictures_are_visualizations(self) -> None:
-        for step, name in (("validate", "data_report_page"), ("evaluate", "evaluation_report"), ("build_triplets", "triplets")):
+        for step, name in (
+            ("validate", "data_report_page"),
+            ("evaluate", "evaluation_report"),
+            ("build_triplets", "triplets"),
+        ):
             assert last_run().steps[step].outputs[name][0].visualizations, name
         assert artifact("validate", "data_report")["success"]
 
@@ -93,7 +97,9 @@ class TestFirstRun:
         client = MlflowClient(project.run("siamese", "tracking-uri").stdout.strip())
         (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
         assert run.info.status == "FINISHED"
-        assert {"test_eer", "pixels_eer", "test_fmr_at_eer", "validation_eer", "train_images_per_second"} <= set(run.data.metrics)
+        assert {"test_eer", "pixels_eer", "test_fmr_at_eer", "validation_eer", "train_images_per_second"} <= set(
+            run.data.metrics
+        )
         assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [60, 120]
         assert run.data.params["training.steps"] == "120"
         listed = {item.path for item in client.list_artifacts(run.info.run_id)}
@@ -141,7 +147,9 @@ def test_a_comment_in_the_loss_trains_again_but_equal_weights_change_nothing_aft
     assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed", "train": "completed"}
 
 
-def test_one_image_more_runs_everything_and_mines_with_the_champion(project: Project, first_run: Any, data: Path) -> None:
+def test_one_image_more_runs_everything_and_mines_with_the_champion(
+    project: Project, first_run: Any, data: Path
+) -> None:
     identity = next((data / "letters").glob("U+*"))
     Image.open(next(identity.glob("*.png"))).rotate(3, fillcolor=255).save(identity / "another.png")
     done = project.pipeline(project.folder / "configs" / "quick.yaml")
@@ -173,7 +181,11 @@ def test_a_typo_in_the_configuration_stops_before_anything_runs(project: Project
     ids=["missing", "empty", "one identity", "only singletons"],
 )
 def test_hopeless_data_give_a_clear_message_and_no_traceback(
-    project: Project, tmp_path: Path, image_folder: Callable[[dict[str, int]], Path], sizes: dict[str, int] | None, message: str
+    project: Project,
+    tmp_path: Path,
+    image_folder: Callable[[dict[str, int]], Path],
+    sizes: dict[str, int] | None,
+    message: str,
 ) -> None:
     folder = tmp_path / "images"
     if sizes == {}:

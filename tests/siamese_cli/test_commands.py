@@ -88,9 +88,7 @@ def test_show_and_promote(project: Project, model: str, tracking: str, tmp_path:
     assert "equal error rate" in shown.stdout
     report = next(line.split()[1] for line in shown.stdout.splitlines() if line.strip().startswith("report"))
     assert Path(report).is_file()
-    facts = json.loads(
-        project.run("siamese", "show", "--json", "--model", model, MLFLOW_TRACKING_URI=tracking).stdout
-    )
+    facts = json.loads(project.run("siamese", "show", "--json", "--model", model, MLFLOW_TRACKING_URI=tracking).stdout)
     version = facts["registered"]["version"]
     done = project.run("siamese", "promote", "cli", version, MLFLOW_TRACKING_URI=tracking)
     assert done.stdout == f"cli: version {version} is the champion\n"
@@ -255,5 +253,3 @@ def test_scoring_agrees_between_server_and_command(
     local = json.loads(project.run(*command, MLFLOW_TRACKING_URI=tracking).stdout)
     assert served["distance"] == pytest.approx(local["distance"], abs=1e-5)
     assert served["probability"] == pytest.approx(local["probability"], abs=1e-5)
-
-

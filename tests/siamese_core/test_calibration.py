@@ -78,6 +78,8 @@ def test_it_round_trips_and_keeps_the_order(large: tuple[PairDistances, Calibrat
     assert list(again.points) == list(large[1].points)
 
 
-@pytest.mark.parametrize(("target", "name"), [(0.1, "fmr_1e-1"), (0.01, "fmr_1e-2"), (0.05, "fmr_5e-2"), (0.0025, "fmr_2.5e-3")])
+@pytest.mark.parametrize(
+    ("target", "name"), [(0.1, "fmr_1e-1"), (0.01, "fmr_1e-2"), (0.05, "fmr_5e-2"), (0.0025, "fmr_2.5e-3")]
+)
 def test_names_of_operating_points(target: float, name: str) -> None:
     assert operating_point_name(target) == name

@@ -42,8 +42,8 @@ def photo(width: int = 40, height: int = 40) -> Image.Image:
     [
         ("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("L", "PNG"), ("1", "PNG"), ("P", "PNG"),
         ("RGBA", "PNG"), ("LA", "PNG"), ("I;16", "PNG"), ("L", "PPM"), ("RGB", "PPM"), ("1", "PPM"), ("I", "PPM"),
-        ("RGB", "BMP"), ("P", "BMP"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("RGB", "TIFF"), ("I;16", "TIFF"), ("1", "TIFF"),
-        ("P", "GIF"),
+        ("RGB", "BMP"), ("P", "BMP"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("RGB", "TIFF"), ("I;16", "TIFF"),
+        ("1", "TIFF"), ("P", "GIF"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("config", [GREY, RGB], ids=["grey", "rgb"])
@@ -117,7 +117,9 @@ def bomb() -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
 
 
 def bad_files(folder: Path) -> dict[str, str]:
@@ -141,7 +143,11 @@ def bad_files(folder: Path) -> dict[str, str]:
     os.mkfifo(folder / "bad" / "pipe.png")
     (folder / "stray.png").write_bytes(good)
     reasons = {f"bad/{name}": reason for name, (_, reason) in contents.items()}
-    return reasons | {"bad/link.png": "broken link", "bad/pipe.png": "not a regular file", "stray.png": "lies directly in"}
+    return reasons | {
+        "bad/link.png": "broken link",
+        "bad/pipe.png": "not a regular file",
+        "stray.png": "lies directly in",
+    }
 
 
 @pytest.fixture

@@ -76,7 +76,9 @@ def test_the_order_of_the_batch_does_not_matter(batch: tuple[Tensor, Tensor], ra
         a, p, n = mine(distances, labels)
         b, q, m = mine(distances[order][:, order], labels[order])
         straight = sorted(zip(distances[a, p].tolist(), distances[a, n].tolist(), strict=True))
-        turned = sorted(zip(distances[order[b], order[q]].tolist(), distances[order[b], order[m]].tolist(), strict=True))
+        turned = sorted(
+            zip(distances[order[b], order[q]].tolist(), distances[order[b], order[m]].tolist(), strict=True)
+        )
         assert straight == turned
 
 
@@ -92,7 +94,9 @@ def test_identical_embeddings_give_finite_gradients(mine: object) -> None:
     embeddings = torch.ones(6, 4, requires_grad=True)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     a, p, n = mine(squared_distances(embeddings.detach(), embeddings.detach()), labels)  # type: ignore[operator]
-    gap = paired_squared_distances(embeddings[a], embeddings[p]) - paired_squared_distances(embeddings[a], embeddings[n])
+    gap = paired_squared_distances(embeddings[a], embeddings[p]) - paired_squared_distances(
+        embeddings[a], embeddings[n]
+    )
     torch.relu(gap + 0.2).sum().backward()
     assert embeddings.grad is not None
     assert torch.isfinite(embeddings.grad).all()
@@ -100,7 +104,14 @@ def test_identical_embeddings_give_finite_gradients(mine: object) -> None:
 
 def test_positive_pairs_are_ordered_and_leave_out_the_image_itself() -> None:
     anchor, positive = positive_pairs(torch.tensor([0, 1, 0, 0]))
-    assert list(zip(anchor.tolist(), positive.tolist(), strict=True)) == [(0, 2), (0, 3), (2, 0), (2, 3), (3, 0), (3, 2)]
+    assert list(zip(anchor.tolist(), positive.tolist(), strict=True)) == [
+        (0, 2),
+        (0, 3),
+        (2, 0),
+        (2, 3),
+        (3, 0),
+        (3, 2),
+    ]
 
 
 @given(hnp.arrays(np.float32, (5, 3), elements=st.floats(-2, 2, width=32)))

@@ -17,7 +17,9 @@ NAMES = st.lists(st.text("abcdef/", min_size=1, max_size=8), min_size=1, max_siz
 def manifest_of(sizes: dict[str, int]) -> Manifest:
     blank = dict.fromkeys(COLUMNS, "") | {name: 0 for name, kind in COLUMNS.items() if kind != "str"}
     rows = [
-        blank | {"identity": name, "path": f"{name}/{i}.png", "status": "ok"} for name, n in sizes.items() for i in range(n)
+        blank | {"identity": name, "path": f"{name}/{i}.png", "status": "ok"}
+        for name, n in sizes.items()
+        for i in range(n)
     ]
     return Manifest(make_table(rows))
 

@@ -28,7 +28,9 @@ def prepared(ingested: tuple[Manifest, ImageStore]) -> tuple[Manifest, ImageStor
     return manifest, store, split, build_triplets(fresh, manifest, store, split, TripletConfig(500), 0.2, 0)
 
 
-def fit(prepared: tuple[Manifest, ImageStore, Split, Triplets], config: TrainingConfig, seed: int = 0) -> TrainedEncoder:
+def fit(
+    prepared: tuple[Manifest, ImageStore, Split, Triplets], config: TrainingConfig, seed: int = 0
+) -> TrainedEncoder:
     manifest, store, split, triplets = prepared
     data = training_images(manifest, store, split)
     trained, speed = train(data, triplets.table, triplets.graph, ENCODER, config, seed)
@@ -46,7 +48,10 @@ def test_it_learns_and_the_same_seed_gives_the_same_bits(
     assert all(torch.equal(first.state[name], again.state[name]) for name in first.state)
     assert first.history != other.history
     best = min(first.history, key=lambda row: row["validation_eer"])
-    assert first.history[[row["step"] for row in first.history].index(first.best_step)]["validation_eer"] == best["validation_eer"]
+    assert (
+        first.history[[row["step"] for row in first.history].index(first.best_step)]["validation_eer"]
+        == best["validation_eer"]
+    )
     first.save(tmp_path)
     loaded = TrainedEncoder.load(tmp_path)
     images = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)

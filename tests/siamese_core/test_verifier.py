@@ -58,9 +58,9 @@ def test_paths_bytes_pictures_and_arrays_are_one_image(verifier: Verifier, tmp_p
 
 
 def test_a_missing_model_image_or_point_is_named(verifier: Verifier, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="encoder.safetensors, encoder.json, calibration.json missing"):
+    with pytest.raises(ModelError, match=r"encoder\.safetensors, encoder\.json, calibration\.json missing"):
         Verifier.load(tmp_path)
     with pytest.raises(UnreadableImageError, match="no such file"):
         verifier.verify("nowhere.png", noise(0))
-    with pytest.raises(ModelError, match="No operating point 'fmr_1e-9'. There are: eer"):
+    with pytest.raises(ModelError, match=r"No operating point 'fmr_1e-9'\. There are: eer"):
         verifier.verify(noise(0), noise(1), "fmr_1e-9")
