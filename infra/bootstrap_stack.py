@@ -8,7 +8,7 @@ from pathlib import Path
 
 from integrations import quiet_libraries  # noqa: F401  (before ZenML is imported)
 
-os.environ.setdefault("ZENML_LOGGING_VERBOSITY", "WARN")
+os.environ.setdefault("ZENML_LOGGING_VERBOSITY", "ERROR")
 
 from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration

@@ -212,6 +212,8 @@ class TrainingConfig:
         validation: Share of the train identities kept aside to choose the best weights.
         evaluate_every: Steps between two validations.
         device: `auto` takes a GPU where there is one.
+        precision: Of convolutions; `auto` takes bfloat16 where the hardware computes in it. Distances, mining, loss
+            and weights are float32 always.
         augment: Random changes to the images.
     """
 
@@ -230,6 +232,7 @@ class TrainingConfig:
     validation: float = 0.1
     evaluate_every: int = 250
     device: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:

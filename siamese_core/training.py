@@ -123,6 +123,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16; elsewhere it would be emulated, and slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases do not tell
+    return bool(capabilities.get("avx512_bf16"))
+
+
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
     """Linear warm-up, then a cosine down to zero."""
     warmup = max(1, round(config.warmup * config.steps))
@@ -138,6 +146,8 @@ class _Loop:
     def __init__(self, encoder: Encoder, config: TrainingConfig, seed: int) -> None:
         self._encoder, self._config, self._seed = encoder, config, seed
         self._device = next(encoder.parameters()).device
+        automatic = config.precision == "auto" and computes_in_bfloat16(self._device)
+        self._bfloat16 = automatic or config.precision == "bfloat16"
         fused = self._device.type == "cuda"
         self._optimizer = torch.optim.AdamW(
             encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
@@ -167,7 +177,8 @@ class _Loop:
         self._mark = time.perf_counter()
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        embeddings = self._encoder(images)  # (B, D)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            embeddings = self._encoder(images)  # (B, D) float32
         distances = squared_distances(embeddings.detach(), embeddings.detach())  # (B, B)
         anchor, positive, negative = MINERS[self._config.mining](distances, labels)
         d_positive = paired_squared_distances(embeddings[anchor], embeddings[positive])  # (T,)
