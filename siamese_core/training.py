@@ -126,9 +126,10 @@ def choose_device(name: str) -> torch.device:
 def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for bfloat16; elsewhere it would be emulated, and slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases do not tell
-    return bool(capabilities.get("avx512_bf16"))
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not hasattr(torch.cpu, "get_capabilities"):  # older releases do not tell
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
