@@ -28,4 +28,5 @@ verify() { # the exit code 1 only says "different"
 echo "  Two typefaces of one letter, and two letters of one typeface:"
 echo
 verify data/glyphs/U+0052/DejaVuSans.png data/glyphs/U+0052/DejaVuSerif-Italic.png
+echo
 verify data/glyphs/U+0052/DejaVuSans.png data/glyphs/U+0050/DejaVuSans.png

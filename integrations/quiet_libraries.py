@@ -11,11 +11,10 @@ for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
-    # MLflow announces each table that it makes.
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # where MLflow is imported later; below, where it was imported before
 }.items():
     os.environ.setdefault(_name, _value)
 
-# Great Expectations lists what it registers, matplotlib that it looks for fonts.
-for _name in ("great_expectations", "matplotlib"):
+# Great Expectations lists what it registers, matplotlib that it looks for fonts, MLflow each table that it makes.
+for _name in ("great_expectations", "matplotlib", "mlflow"):
     logging.getLogger(_name).setLevel(logging.WARNING)

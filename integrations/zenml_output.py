@@ -9,6 +9,7 @@ from siamese_core.errors import SiameseError
 # Messages of libraries that say nothing a user could act on.
 _NOISE = (
     "Failed to disable MLflow autologging",  # ZenML tries frameworks that are not installed
+    "Created temporary directory",  # Great Expectations, which sets that logger's level itself
 )
 
 
