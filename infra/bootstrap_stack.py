@@ -15,7 +15,8 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 
 ROOT = Path(__file__).resolve().parents[1]
-STACK, TRACKER, REGISTRY = "siamese_local", "siamese_mlflow", "siamese_registry"
+STACK, TRACKER, REGISTRY, OPERATOR = "siamese_local", "siamese_mlflow", "siamese_registry", "siamese_process"
+_OPERATOR_FLAVOR = "infra.local_process.LocalProcessStepOperatorFlavor"
 
 
 def bootstrap(root: Path = ROOT) -> str:
@@ -28,15 +29,25 @@ def bootstrap(root: Path = ROOT) -> str:
         Client.initialize(root)
     client = Client()
     client.activate_root(root)
-    components: dict[StackComponentType, str | list[str]] = {
+    components: dict[StackComponentType, str] = {
         StackComponentType.ORCHESTRATOR: "default",
         StackComponentType.ARTIFACT_STORE: "default",
         # No tracking URI: ZenML then keeps MLflow's database and artifacts inside its local artifact store.
-        StackComponentType.EXPERIMENT_TRACKER: _component(client, TRACKER, StackComponentType.EXPERIMENT_TRACKER),
-        StackComponentType.MODEL_REGISTRY: _component(client, REGISTRY, StackComponentType.MODEL_REGISTRY),
+        StackComponentType.EXPERIMENT_TRACKER: _component(
+            client, TRACKER, StackComponentType.EXPERIMENT_TRACKER, "mlflow"
+        ),
+        StackComponentType.MODEL_REGISTRY: _component(client, REGISTRY, StackComponentType.MODEL_REGISTRY, "mlflow"),
+        # Runs the steps whose configuration says step_operator: true; see configs/gpu.yaml.
+        StackComponentType.STEP_OPERATOR: _component(
+            client, OPERATOR, StackComponentType.STEP_OPERATOR, _process_flavor(client)
+        ),
     }
     if not client.list_stacks(name=STACK).total:
-        client.create_stack(STACK, components)
+        client.create_stack(STACK, dict(components))
+    # Completes a stack of an earlier version; what a user has exchanged stays.
+    present = client.get_stack(STACK).components
+    if missing := {kind: [name] for kind, name in components.items() if kind not in present}:
+        client.update_stack(STACK, component_updates=missing)
     client.activate_stack(STACK)
     return STACK
 
@@ -59,9 +70,17 @@ def tracker_uri() -> str | None:
     return f"sqlite:///{Path(store.configuration.get('path') or local) / 'mlflow.db'}"
 
 
-def _component(client: Client, name: str, kind: StackComponentType) -> str:
+def _component(client: Client, name: str, kind: StackComponentType, flavor: str) -> str:
     if not client.list_stack_components(type=kind, name=name).total:
-        client.create_stack_component(name=name, flavor="mlflow", component_type=kind, configuration={})
+        client.create_stack_component(name=name, flavor=flavor, component_type=kind, configuration={})
+    return name
+
+
+def _process_flavor(client: Client) -> str:
+    """Registers our step operator flavor where it is not yet; ZenML loads it by its import path."""
+    name = "local_process"
+    if not client.list_flavors(name=name, type=StackComponentType.STEP_OPERATOR).total:
+        client.create_flavor(source=_OPERATOR_FLAVOR, component_type=StackComponentType.STEP_OPERATOR)
     return name
 
 

@@ -13,10 +13,11 @@ import torch
 
 from siamese_core.augment import augment
 from siamese_core.config import EncoderConfig, ImageConfig, TrainingConfig
+from siamese_core.devices import choose_device, computes_in_bfloat16, describe_device
 from siamese_core.distances import paired_squared_distances, squared_distances
 from siamese_core.embedding import embed, to_tensor
 from siamese_core.encoders import Encoder, make_encoder
-from siamese_core.errors import ConfigError, TrainingError
+from siamese_core.errors import TrainingError
 from siamese_core.images import Pixels
 from siamese_core.losses import triplet_loss
 from siamese_core.manifest import Manifest
@@ -88,6 +89,7 @@ def train(
     """
     torch.manual_seed(seed)
     device = choose_device(config.device)
+    print(f"training on {describe_device(device)}")
     kept, held_out = _carve_validation(data.labels, config.validation, seed)
     sampler, rows = _make_sampler(data, kept, triplets, graph, config, seed)
     encoder = make_encoder(encoder_config, data.config.channels, seed).to(device)
@@ -105,31 +107,6 @@ def train(
             progress.advance()
     trained = TrainedEncoder(best.state, encoder_config, data.config, best.history, best.step)
     return trained, loop.speed()
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; `auto` is a GPU where there is one.
-
-    Raises:
-        ConfigError: There is no such device on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"training.device {name!r} is not available here: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for bfloat16; elsewhere it would be emulated, and slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if not hasattr(torch.cpu, "get_capabilities"):  # older releases do not tell
-        return False
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:

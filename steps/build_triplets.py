@@ -7,6 +7,7 @@ from zenml import step
 from integrations.mlflow_registry import load_champion
 from integrations.zenml_cache import depends_on_code
 from siamese_core.config import EncoderConfig, TripletConfig
+from siamese_core.devices import choose_device
 from siamese_core.encoders import Encoder, make_encoder
 from siamese_core.manifest import Manifest
 from siamese_core.split import Split
@@ -27,7 +28,8 @@ def build_triplets(
     seed: int,
 ) -> Annotated[Triplets, "triplets"]:
     """Chooses triplets among the train images."""
-    chosen = choose(_miner(model_name, store, encoder, seed), manifest, store, split, triplets, margin, seed)
+    miner = _miner(model_name, store, encoder, seed).to(choose_device("auto"))
+    chosen = choose(miner, manifest, store, split, triplets, margin, seed)
     found = chosen.summary()
     print(f"{found['triplets']:,} triplets, {found['semi_hard']:,} semi-hard; median gap {found['median_gap']:.2g}")
     return chosen

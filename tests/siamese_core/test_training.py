@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from siamese_core.config import EncoderConfig, SplitConfig, TrainingConfig, TripletConfig
+from siamese_core.devices import choose_device
 from siamese_core.encoders import make_encoder
 from siamese_core.errors import ConfigError, DataError, TrainingError
 from siamese_core.manifest import Manifest
 from siamese_core.split import Split, make_split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
-from siamese_core.training import choose_device, learning_rate_at, train, training_images
+from siamese_core.training import learning_rate_at, train, training_images
 from siamese_core.triplets import Triplets, build_triplets
 
 ENCODER = EncoderConfig(width=8, embedding_dim=16)

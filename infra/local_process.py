@@ -1,0 +1,194 @@
+"""A ZenML step operator that runs a step in a process of its own, on this machine: no Docker, no cluster.
+
+ZenML's own step operators need containers or a cloud account. This one starts the step's entrypoint with this Python
+in this checkout, on the GPUs that the configuration names. It belongs to the stack that `make stack` makes; a step uses
+it when its configuration says `step_operator: true`, as in configs/gpu.yaml.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
+from pydantic import Field
+from zenml.config.base_settings import BaseSettings
+from zenml.config.step_run_info import StepRunInfo
+from zenml.enums import ExecutionStatus
+from zenml.models import StepRunResponse
+from zenml.step_operators import BaseStepOperator, BaseStepOperatorConfig, BaseStepOperatorFlavor
+from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
+from zenml.utils import source_utils
+
+from siamese_core.errors import SiameseError
+
+_LIFELINE = "SIAMESE_LIFELINE_FD"
+_SECONDS_TO_END = 10.0
+
+
+class StepProcessError(SiameseError):
+    """The step's process was ended from outside: by its time limit, by the system, or by the user."""
+
+
+class LocalProcessSettings(BaseSettings):
+    """What a step may choose, under `settings: step_operator.local_process:`.
+
+    Attributes:
+        visible_devices: GPUs that the step may use, such as "0" or "0,1"; "" hides all; all if not given.
+        env: Environment variables for the step's process.
+        timeout_s: Seconds after which the step is ended, as an error; no limit if not given.
+    """
+
+    visible_devices: str | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    timeout_s: float | None = None
+
+
+class LocalProcessConfig(BaseStepOperatorConfig, LocalProcessSettings):
+    """Defaults of the settings for all steps."""
+
+    @property
+    def is_local(self) -> bool:
+        """It runs on this machine."""
+        return True
+
+
+class InPlaceEntrypoint(StepOperatorEntrypointConfiguration):
+    """Runs a step in the checkout that it was started from, where ZenML's own would change to /app."""
+
+    def prepare_code_environment(self) -> None:
+        """Makes the checkout importable, and ends this process when its parent is gone."""
+        root = source_utils.get_source_root()
+        sys.path.insert(0, root)
+        os.chdir(root)
+        threading.Thread(target=_end_with_parent, args=(int(os.environ[_LIFELINE]),), daemon=True).start()
+        # An error in words is said once, by the parent, which gets it with its type.
+        sys.excepthook = lambda kind, error, trace: (
+            None if isinstance(error, SiameseError) else sys.__excepthook__(kind, error, trace)
+        )
+
+
+class LocalProcessStepOperator(BaseStepOperator):
+    """Runs steps as processes of this machine, each the leader of a process group of its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._running: dict[str, tuple[subprocess.Popen[bytes], int, float | None]] = {}
+
+    @property
+    def config(self) -> LocalProcessConfig:
+        """The component's configuration."""
+        return cast(LocalProcessConfig, self._config)
+
+    @property
+    def settings_class(self) -> type[BaseSettings]:
+        """What a step may set."""
+        return LocalProcessSettings
+
+    @property
+    def entrypoint_config_class(self) -> type[StepOperatorEntrypointConfiguration]:
+        """How the process starts."""
+        return InPlaceEntrypoint
+
+    def submit(self, info: StepRunInfo, entrypoint_command: list[str], environment: dict[str, str]) -> None:
+        """Starts the step and returns."""
+        settings = cast(LocalProcessSettings, self.get_settings(info))
+        # The child reads this pipe, nothing is ever written to it: it ends when the last writer, this process, is gone.
+        lifeline, held = os.pipe()
+        variables = {**os.environ, **environment, **settings.env, _LIFELINE: str(lifeline)}
+        variables["ZENML_CUSTOM_SOURCE_ROOT"] = source_utils.get_source_root()
+        if settings.visible_devices is not None:
+            variables["CUDA_VISIBLE_DEVICES"] = settings.visible_devices
+        process = subprocess.Popen(
+            _command(entrypoint_command), env=variables, pass_fds=(lifeline,), start_new_session=True
+        )
+        os.close(lifeline)
+        self._running[str(info.step_run_id)] = (process, held, settings.timeout_s)
+
+    def get_status(self, step_run: StepRunResponse) -> ExecutionStatus:
+        """Running, completed or failed."""
+        process, _, _ = self._running[str(step_run.id)]
+        code = process.poll()
+        if code is None:
+            return ExecutionStatus.RUNNING
+        return ExecutionStatus.COMPLETED if code == 0 else ExecutionStatus.FAILED
+
+    def wait(self, step_run: StepRunResponse) -> ExecutionStatus:
+        """Waits for the step without polling.
+
+        Raises:
+            StepProcessError: The time limit was reached, or a signal ended the process.
+        """
+        process, _, timeout = self._running[str(step_run.id)]
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.cancel(step_run)
+            raise StepProcessError(
+                f"Step {step_run.name} was ended after timeout_s = {timeout:g} seconds; "
+                "raise it in settings: step_operator.local_process, or train for fewer steps."
+            ) from None
+        except BaseException:  # Ctrl-C above all
+            self.cancel(step_run)
+            raise
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = " (often: out of memory)" if name == "SIGKILL" else ""
+            raise StepProcessError(f"The process of step {step_run.name} was ended by {name}{hint}.")
+        return self.get_status(step_run)
+
+    def cancel(self, step_run: StepRunResponse) -> None:
+        """Ends the step's whole process group: politely, then by force."""
+        process, _, _ = self._running[str(step_run.id)]
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            _signal_group(process.pid, ending)
+            try:
+                process.wait(_SECONDS_TO_END)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        _signal_group(process.pid, signal.SIGKILL)  # what the leader left behind
+
+    def cleanup_step_submission(self, step_run: StepRunResponse) -> None:
+        """Forgets the finished process; whatever it left running in its group ends."""
+        process, held, _ = self._running.pop(str(step_run.id))
+        _signal_group(process.pid, signal.SIGKILL)
+        os.close(held)
+
+
+class LocalProcessStepOperatorFlavor(BaseStepOperatorFlavor):
+    """The flavor `local_process`."""
+
+    @property
+    def name(self) -> str:
+        """As the stack names it."""
+        return "local_process"
+
+    @property
+    def config_class(self) -> type[BaseStepOperatorConfig]:
+        """Its configuration."""
+        return LocalProcessConfig
+
+    @property
+    def implementation_class(self) -> type[BaseStepOperator]:
+        """What runs the steps."""
+        return LocalProcessStepOperator
+
+
+def _command(entrypoint: Sequence[str]) -> list[str]:
+    """ZenML's command with this Python: the name `python` alone may be another one."""
+    return [sys.executable, *entrypoint[1:]]
+
+
+def _signal_group(leader: int, which: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all gone already
+        os.killpg(leader, which)
+
+
+def _end_with_parent(lifeline: int) -> None:
+    """Blocks until the parent is gone, then ends this process and its children."""
+    os.read(lifeline, 1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
