@@ -12,6 +12,7 @@ from zenml.utils import io_utils
 from siamese_core.artifact import FolderArtifact, hash_folder
 from siamese_core.calibration import Calibration
 from siamese_core.evaluation import Evaluation
+from siamese_core.ingest import IngestIndex
 from siamese_core.manifest import Manifest
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
@@ -36,6 +37,7 @@ class FolderMaterializer(BaseMaterializer):
         TrainedEncoder,
         Calibration,
         Evaluation,
+        IngestIndex,
     )
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
 

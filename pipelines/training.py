@@ -55,7 +55,7 @@ def training_pipeline(
         promotion: The gate.
     """
     config = as_json(locals())
-    manifest, store = ingest(data_dir, images)
+    manifest, store, _ = ingest(data_dir, images)
     validate(manifest, store, validation)
     parts = split_identities(manifest, split, split_file, file_sha256(split_file), after=["validate"])
     chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed)

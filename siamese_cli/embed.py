@@ -57,7 +57,7 @@ def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tupl
 def _expand(inputs: Iterable[Path]) -> Iterator[Path]:
     for item in inputs:
         if item.is_dir():
-            yield from (item / path for path in list_files(item))
+            yield from (item / file.path for file in list_files(item))
         elif item.exists():
             yield item
         else:

@@ -74,9 +74,13 @@ class StoreWriter:
 
     def append(self, pixels: Pixels) -> None:
         """Adds one prepared image, (size, size, channels) uint8."""
+        self.extend(pixels[np.newaxis])
+
+    def extend(self, images: Pixels) -> None:
+        """Adds prepared images, (n, size, size, channels) uint8."""
         assert self._file is not None, "StoreWriter is used outside of its with block"
-        self._file.write(np.ascontiguousarray(pixels).tobytes())
-        self._count += 1
+        self._file.write(np.ascontiguousarray(images).data)
+        self._count += len(images)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,9 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from zenml import step
+from zenml import log_metadata, step
 
+from integrations.previous_ingest import PROVENANCE, find_previous, provenance
 from siamese_core.config import ImageConfig
+from siamese_core.ingest import IngestIndex
 from siamese_core.ingest import ingest as read_images
 from siamese_core.manifest import Manifest
 from siamese_core.store import ImageStore
@@ -18,14 +20,23 @@ from siamese_core.store import ImageStore
 @step(enable_cache=False)
 def ingest(
     data_dir: str, images: ImageConfig
-) -> tuple[Annotated[Manifest, "image_manifest"], Annotated[ImageStore, "image_store"]]:
-    """Finds and reads every file below `data_dir`."""
+) -> tuple[
+    Annotated[Manifest, "image_manifest"],
+    Annotated[ImageStore, "image_store"],
+    Annotated[IngestIndex, "ingest_index"],
+]:
+    """Finds every file below `data_dir` and reads those that the last ingest has not read."""
     # The store is copied from here into the artifact store after this function has returned.
     folder = tempfile.mkdtemp(prefix="siamese-ingest-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    manifest, store = read_images(Path(data_dir).expanduser(), Path(folder), images)
-    count = manifest.summary()
+    source = Path(data_dir).expanduser().resolve()
+    origin = provenance(source, images)
+    found = read_images(source, Path(folder), images, previous=find_previous(origin))
+    log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
+    count = found.manifest.summary()
     print(
         f"{count['images']:,} images of {count['identities']:,} identities, {count['quarantined']:,} files quarantined"
     )
-    return manifest, store
+    if found.reused:
+        print(f"{found.reused:,} files have not changed and were not read again")
+    return found.manifest, found.store, found.index

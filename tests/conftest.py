@@ -50,7 +50,8 @@ def glyphs(session_folder: Path) -> Path:
 def ingested(glyphs: Path, session_folder: Path) -> tuple[Manifest, ImageStore]:
     folder = session_folder / "store"
     folder.mkdir()
-    return ingest(glyphs, folder, ImageConfig(size=16, color="grey", invert=True))
+    found = ingest(glyphs, folder, ImageConfig(size=16, color="grey", invert=True))
+    return found.manifest, found.store
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ PEOPLE = {f"p{i}": 3 for i in range(8)}
 def check(folder: Path, config: ValidationConfig | None = None) -> tuple[Manifest, list[Check]]:
     store = folder.parent / "store"
     store.mkdir(exist_ok=True)
-    manifest, _ = ingest(folder, store, ImageConfig(size=16, color="grey"))
+    manifest = ingest(folder, store, ImageConfig(size=16, color="grey")).manifest
     return manifest, run_checks(manifest, config or ValidationConfig())[0]
 
 
@@ -109,7 +109,8 @@ def test_the_report_is_json_and_a_page_of_its_own(image_folder: MakeFolder, tmp_
     folder = image_folder(PEOPLE)
     (folder / "p0" / "<b>.png").touch()
     (tmp_path / "store2").mkdir()
-    manifest, store = ingest(folder, tmp_path / "store2", ImageConfig(size=16, color="grey"))
+    found = ingest(folder, tmp_path / "store2", ImageConfig(size=16, color="grey"))
+    manifest, store = found.manifest, found.store
     checks, raw = run_checks(manifest, ValidationConfig())
     report = json.loads(json.dumps(report_json(checks, manifest, raw)))
     assert report["success"]

@@ -163,7 +163,8 @@ def mixed(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 
 def run(folder: Path, target: Path, config: ImageConfig) -> tuple[Manifest, ImageStore]:
     target.mkdir()
-    return ingest(folder, target, config)
+    found = ingest(folder, target, config)
+    return found.manifest, found.store
 
 
 def test_nothing_is_dropped_and_every_reason_is_given(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
@@ -206,10 +207,56 @@ def test_store_and_manifest_round_trip(mixed: tuple[Path, dict[str, str]], tmp_p
 def test_one_worker_and_many_agree(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     for workers in (1, 4):
         (tmp_path / str(workers)).mkdir()
-    first, one = ingest(mixed[0], tmp_path / "1", GREY, workers=1)
-    second, many = ingest(mixed[0], tmp_path / "4", GREY, workers=4)
-    assert first.table.equals(second.table)
-    assert np.array_equal(one.images, many.images)
+    one = ingest(mixed[0], tmp_path / "1", GREY, workers=1)
+    many = ingest(mixed[0], tmp_path / "4", GREY, workers=4)
+    assert one.manifest.table.equals(many.manifest.table)
+    assert np.array_equal(one.store.images, many.store.images)
+
+
+def make_old(folder: Path) -> None:
+    """Sets times back: a file of this very second may still change within the clock's resolution."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            os.utime(path, (1_000_000, 1_000_000))
+
+
+def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
+    mixed: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = mixed
+    for name in ("1", "2", "3"):
+        (tmp_path / name).mkdir()
+    make_old(folder)
+    first = ingest(folder, tmp_path / "1", GREY)
+    # One of each: new, changed, removed, mended.
+    (folder / "a" / "new.png").write_bytes(encode(photo(50), "PNG"))
+    (folder / "deep/er/b" / "0.png").write_bytes(encode(photo(77), "PNG"))
+    (folder / "naïve ☃" / "1.png").unlink()
+    (folder / "bad" / "empty.png").write_bytes(encode(photo(33), "PNG"))
+    read: list[str] = []
+    from siamese_core import ingest as module
+
+    original = module.read_file
+    monkeypatch.setattr(module, "read_file", lambda path: read.append(path.name) or original(path))
+    second = ingest(folder, tmp_path / "2", GREY, previous=first)
+    # A broken link has no time of its own and is looked at again.
+    assert sorted(read) == ["0.png", "empty.png", "link.png", "new.png"]
+    assert second.reused == len(second.manifest.table) - 4
+    monkeypatch.undo()
+    whole = ingest(folder, tmp_path / "3", GREY)
+    assert second.manifest.table.equals(whole.manifest.table)
+    assert np.array_equal(second.store.images, whole.store.images)
+    assert second.index.table.equals(whole.index.table)
+
+
+def test_a_file_of_this_very_moment_is_read_again(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    make_old(mixed[0])
+    (mixed[0] / "a" / "0.png").touch()
+    first = ingest(mixed[0], tmp_path / "1", GREY)
+    second = ingest(mixed[0], tmp_path / "2", GREY, previous=first)
+    assert second.reused == len(first.manifest.table) - 2  # and the broken link
 
 
 def test_a_folder_link_that_loops_ends(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
