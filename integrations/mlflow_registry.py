@@ -5,6 +5,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -69,6 +70,20 @@ def verifier_folder(uri: str) -> Path:
     return folder
 
 
+def versions(name: str) -> list[ModelVersion]:
+    """All versions of a model, newest first, with their aliases; none if there is no such model."""
+    client = MlflowClient()
+    found = client.search_model_versions(f"name = '{name}'")
+    # A search does not tell the aliases.
+    found = [client.get_model_version(name, version.version) for version in found]
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def champions(name: str) -> list[ModelVersion]:
+    """The versions that are or have been champion, newest first."""
+    return [version for version in versions(name) if "promoted_at" in version.tags]
+
+
 def load_champion(name: str) -> tuple[Verifier, str] | None:
     """The champion and its version, or None if there is none."""
     champion = version_of(name, CHAMPION)
@@ -110,15 +125,29 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
 
 
 def promote(name: str, model_version: str, reason: str) -> None:
-    """Makes a version the champion, and notes why."""
+    """Makes a version the champion, and notes when and why."""
+    _note(name, model_version, f"promoted: {reason}")
     client = MlflowClient()
-    client.set_model_version_tag(name, model_version, "promotion", reason)
+    client.set_model_version_tag(name, model_version, "promoted_at", datetime.now(UTC).isoformat(timespec="seconds"))
     client.set_registered_model_alias(name, CHAMPION, model_version)
 
 
 def reject(name: str, model_version: str, reason: str) -> None:
     """Leaves the champion as it is, and notes why."""
-    MlflowClient().set_model_version_tag(name, model_version, "promotion", f"rejected: {reason}")
+    _note(name, model_version, f"rejected: {reason}")
+
+
+def _note(name: str, model_version: str, decision: str) -> None:
+    """Writes the gate's decision into the version's tags and description."""
+    client = MlflowClient()
+    description = client.get_model_version(name, model_version).description or ""
+    client.update_model_version(name, model_version, description=f"{description}\n## Promotion\n{decision}\n")
+    client.set_model_version_tag(name, model_version, "promotion", decision)
+
+
+def promotion_of(name: str, model_version: str) -> str:
+    """The gate's decision about a version, with its reason."""
+    return str(MlflowClient().get_model_version(name, model_version).tags.get("promotion", "not decided"))
 
 
 @contextlib.contextmanager

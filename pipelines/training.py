@@ -1,8 +1,7 @@
 """From folders of images to a registered verifier."""
 
-from integrations.lineage import file_sha256
-from integrations.parameters import as_json
 from integrations.zenml_pipeline import checked_pipeline
+from pipelines.wiring import STEPS, train_and_register
 from siamese_core.config import (
     CalibrationConfig,
     EncoderConfig,
@@ -13,17 +12,9 @@ from siamese_core.config import (
     TripletConfig,
     ValidationConfig,
 )
-from steps.build_triplets import build_triplets
-from steps.calibrate import calibrate
-from steps.evaluate import evaluate
-from steps.ingest import ingest
-from steps.register import register
-from steps.split import split as split_identities
-from steps.train import train
-from steps.validate import validate
 
 
-@checked_pipeline("ingest", "validate", "split", "build_triplets", "train", "calibrate", "evaluate", "register")
+@checked_pipeline(*STEPS)
 def training_pipeline(
     data_dir: str,
     model_name: str = "siamese",
@@ -54,24 +45,4 @@ def training_pipeline(
         calibration: Operating points.
         promotion: The gate.
     """
-    config = as_json(locals())
-    manifest, store, _ = ingest(data_dir, images)
-    validate(manifest, store, validation)
-    parts = split_identities(manifest, split, split_file, file_sha256(split_file), after=["validate"])
-    chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed)
-    trained = train(manifest, store, parts, chosen, encoder, training, seed)
-    calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
-    evaluation, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, model_name, seed)
-    register(
-        manifest,
-        store,
-        parts,
-        trained,
-        calibrated,
-        evaluation,
-        calibration,
-        promotion,
-        model_name,
-        seed,
-        config,
-    )
+    train_and_register(**locals())

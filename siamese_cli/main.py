@@ -62,6 +62,25 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("name", metavar="NAME")
     promote.add_argument("version", metavar="VERSION")
 
+    rollback = _add(commands, "rollback", _rollback, "make the champion before the present one the champion again")
+    rollback.add_argument("name", metavar="NAME")
+
+    history = _add(commands, "history", _history, "the versions of a model, and why each is champion or is not")
+    history.add_argument("name", metavar="NAME")
+
+    retrain = _add(commands, "retrain", _retrain, "run the retraining pipeline, one run at a time")
+    retrain.add_argument("-c", "--config", required=True, type=Path, metavar="FILE")
+    retrain.add_argument("--wait", action="store_true", help="wait for a run in progress instead of declining")
+
+    schedule = _add(commands, "schedule", _show_schedule, "retrain on a schedule, by systemd or cron")
+    actions = schedule.add_subparsers(metavar="ACTION", required=True)
+    install = actions.add_parser("install", help="write and start the user's systemd timer for this checkout")
+    install.add_argument("-c", "--config", required=True, type=Path, metavar="FILE")
+    install.add_argument("--at", default="*-*-* 03:00:00", metavar="CALENDAR", help="as in systemd.time(7)")
+    install.set_defaults(run=_install_schedule)
+    actions.add_parser("show", help="print the units, and the cron line for machines without systemd")
+    actions.add_parser("remove", help="stop and remove the timer").set_defaults(run=_remove_schedule)
+
     check = _add(commands, "check-config", _check_config, "check a run configuration, strictly")
     check.add_argument("file", type=Path, metavar="FILE")
 
@@ -169,14 +188,66 @@ def _promote(options: argparse.Namespace) -> int:
     return 0
 
 
+def _rollback(options: argparse.Namespace) -> int:
+    from siamese_cli.models import rollback
+
+    before, now = rollback(options.name)
+    words = f"{options.name}: version {now} is the champion again, instead of {before}"
+    print(json.dumps({"champion": now, "was": before}) if options.json else words)
+    return 0
+
+
+def _history(options: argparse.Namespace) -> int:
+    from siamese_cli.models import history
+
+    found = history(options.name)
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    for version in found:
+        eer = f"EER {float(version['test_eer']):.2%}" if version["test_eer"] else ""
+        print(
+            f"{version['version']:>4}  {version['made']}  {version['aliases']:<22} {eer}\n      {version['decision']}"
+        )
+    return 0
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    from infra.schedule import retrain
+
+    return retrain(options.config, options.wait)
+
+
+def _install_schedule(options: argparse.Namespace) -> int:
+    from infra.schedule import install
+
+    print(install(options.config, options.at))
+    return 0
+
+
+def _show_schedule(options: argparse.Namespace) -> int:
+    from infra.schedule import show
+
+    print(show())
+    return 0
+
+
+def _remove_schedule(options: argparse.Namespace) -> int:
+    from infra.schedule import remove
+
+    print(remove())
+    return 0
+
+
 def _check_config(options: argparse.Namespace) -> int:
     import integrations.quiet_libraries  # noqa: F401
     from integrations.config_file import check_config
-    from pipelines.training import training_pipeline
+    from pipelines.retraining import retraining_pipeline
     from siamese_core.errors import ConfigError
 
     try:
-        check_config(options.file, training_pipeline.entrypoint, training_pipeline.steps_by_name)
+        # Its parameters are the training pipeline's, its steps those and one more.
+        check_config(options.file, retraining_pipeline.entrypoint, retraining_pipeline.steps_by_name)
     except ConfigError as error:
         print(
             json.dumps({"ok": False, "error": str(error)}) if options.json else error,

@@ -1,5 +1,6 @@
 """From what a user names to a model: an exported folder, a registered model, or the only champion there is."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,60 @@ def promote_by_hand(name: str, version: str) -> None:
         promote(name, version, "promoted by hand")
     except MlflowException as error:
         raise ModelError(f"{name} version {version} cannot be promoted: {error.message}") from error
+
+
+def rollback(name: str) -> tuple[str, str]:
+    """Makes the version that was champion before the present one the champion again.
+
+    Returns:
+        The version that was champion, and the one that is now.
+
+    Raises:
+        ModelError: There is no champion, or none was before it.
+    """
+    from siamese_cli.tracking import use_tracking
+
+    use_tracking()
+    from integrations.mlflow_registry import champions, promote, version_of
+
+    present = version_of(name, "champion")
+    if present is None:
+        raise ModelError(f"{name} has no champion.")
+    earlier = [version for version in champions(name) if version.version != present.version]
+    if not earlier:
+        raise ModelError(f"{name} version {present.version} is the only champion there has been.")
+    # Not `promoted_at` alone: a version that was rolled back from must not come back by a second rollback.
+    before = [version for version in earlier if int(version.version) < int(present.version)]
+    if not before:
+        raise ModelError(f"{name} version {present.version} is the oldest champion; name one with `siamese promote`.")
+    promote(name, before[0].version, f"rolled back by hand from version {present.version}")
+    return str(present.version), str(before[0].version)
+
+
+def history(name: str) -> list[dict[str, str]]:
+    """All versions of a model, newest first, with what the gate decided.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    from siamese_cli.tracking import use_tracking
+
+    use_tracking()
+    from integrations.mlflow_registry import versions
+
+    found = [
+        {
+            "version": str(version.version),
+            "made": datetime.fromtimestamp(version.creation_timestamp / 1000).isoformat(" ", "seconds"),
+            "aliases": ", ".join(version.aliases),
+            "decision": version.tags.get("promotion", ""),
+            "test_eer": version.tags.get("test_eer", ""),
+        }
+        for version in versions(name)
+    ]
+    if not found:
+        raise ModelError(f"There is no registered model {name}.")
+    return found
 
 
 def _registered(uri: str) -> Path:

@@ -211,6 +211,7 @@ class TrainingConfig:
         warmup: Share of the steps over which the learning rate rises.
         validation: Share of the train identities kept aside to choose the best weights.
         evaluate_every: Steps between two validations.
+        warm_start: Start from the champion's weights where it has the same architecture and reads the same images.
         device: `auto` takes a GPU where there is one.
         precision: Of convolutions; `auto` takes bfloat16 where the hardware computes in it. Distances, mining, loss
             and weights are float32 always.
@@ -231,6 +232,7 @@ class TrainingConfig:
     warmup: float = 0.05
     validation: float = 0.1
     evaluate_every: int = 250
+    warm_start: bool = False
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)

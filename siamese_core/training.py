@@ -67,6 +67,7 @@ def train(
     encoder_config: EncoderConfig,
     config: TrainingConfig,
     seed: int,
+    start: TrainedEncoder | None = None,
 ) -> tuple[TrainedEncoder, dict[str, float]]:
     """Trains an encoder and keeps the weights with the lowest EER on validation identities.
 
@@ -77,6 +78,7 @@ def train(
         encoder_config: The network.
         config: The loop.
         seed: Of the weights, the batches and the augmentation; the same seed gives the same bits on a CPU.
+        start: Weights to start from instead of fresh ones; its architecture must be the configured one.
 
     Returns:
         The trained encoder, and how fast it went: `images_per_second`, `data_wait` (share of the time spent on
@@ -92,7 +94,10 @@ def train(
     print(f"training on {describe_device(device)}")
     kept, held_out = _carve_validation(data.labels, config.validation, seed)
     sampler, rows = _make_sampler(data, kept, triplets, graph, config, seed)
-    encoder = make_encoder(encoder_config, data.config.channels, seed).to(device)
+    encoder = make_encoder(encoder_config, data.config.channels, seed)
+    if start is not None:
+        encoder.load_state_dict(start.state)
+    encoder.to(device)
     loop = _Loop(encoder, config, seed)
     validation = _Validation(data, held_out, seed)
     best = _Best()

@@ -14,9 +14,8 @@ from siamese_core.calibration import Calibration
 from siamese_core.config import CalibrationConfig, PromotionConfig
 from siamese_core.embedding import embed
 from siamese_core.evaluation import Evaluation
-from siamese_core.gate import Decision, decide
+from siamese_core.gate import Decision, compare, decide
 from siamese_core.manifest import Manifest
-from siamese_core.metrics import equal_error_rate, roc
 from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
 from siamese_core.split import Split
@@ -40,13 +39,14 @@ def register(
     config: str,
 ) -> Annotated[str, "model_version"]:
     """Registers the challenger, compares it with the champion, and promotes it if it is not worse."""
-    decision = _compare(manifest, store, split, evaluation, calibration, promotion, model_name, seed)
+    decision = _compare(manifest, store, split, encoder, calibration, promotion, model_name, seed)
     lineage = {
         "data_manifest_sha256": manifest.sha256(),
         "code_version": code_version(),
         "zenml_run": get_step_context().pipeline_run.name,
         "zenml_run_id": str(get_step_context().pipeline_run.id),
         "config": config,
+        "test_eer": f"{evaluation.model.eer:.6f}",
     }
     card = model_card(model_name, encoder, calibrated, evaluation, lineage)
     with tempfile.TemporaryDirectory() as parent:
@@ -65,12 +65,13 @@ def _compare(
     manifest: Manifest,
     store: ImageStore,
     split: Split,
-    evaluation: Evaluation,
+    encoder: TrainedEncoder,
     calibration: CalibrationConfig,
     promotion: PromotionConfig,
     model_name: str,
     seed: int,
 ) -> Decision:
+    """Challenger and champion on the same pairs of the same test identities."""
     found = load_champion(model_name)
     if found is None:
         return Decision(True, "the first model of this name")
@@ -82,6 +83,7 @@ def _compare(
             f"`siamese promote {model_name} VERSION` decides by hand",
         )
     rows, pairs = part_pairs(manifest, split, "test", calibration, seed)
-    distances = pair_distances(embed(champion.trained.build(), store.images, rows), pairs)
-    champion_eer, _ = equal_error_rate(roc(distances.genuine, distances.impostor))
-    return decide(evaluation.model.eer, champion_eer, promotion)
+    new, present = (
+        pair_distances(embed(trained.build(), store.images, rows), pairs) for trained in (encoder, champion.trained)
+    )
+    return decide(compare(new, present, calibration.confidence, seed), promotion)

@@ -1,9 +1,11 @@
 """Train: the Siamese encoder, with its curves in MLflow."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from zenml import step
 
+from integrations.mlflow_registry import load_champion
 from integrations.mlflow_tracking import log_history, log_parameters
 from integrations.zenml_cache import depends_on_code
 from siamese_core.config import EncoderConfig, TrainingConfig
@@ -24,14 +26,31 @@ def train(
     triplets: Triplets,
     encoder: EncoderConfig,
     training: TrainingConfig,
+    model_name: str,
     seed: int,
 ) -> Annotated[TrainedEncoder, "encoder"]:
     """Trains on the train identities and keeps the weights that verify held-out ones best."""
     log_parameters(encoder=encoder, training=training, seed=seed)
     data = training_images(manifest, store, split)
-    trained, speed = fit(data, triplets.table, triplets.graph, encoder, training, seed)
+    start = _champion(model_name, store, encoder) if training.warm_start else None
+    trained, speed = fit(data, triplets.table, triplets.graph, encoder, training, seed, start)
     log_history(trained.history, speed)
     best = trained.summary()
     print(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
     print(f"{speed['images_per_second']:,.0f} images/s, {speed['data_wait']:.0%} of the time spent on input")
+    return trained
+
+
+def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> TrainedEncoder | None:
+    """The champion's weights, where they fit this encoder and these images."""
+    found = load_champion(model_name)
+    if found is None:
+        print("starting fresh: there is no champion yet")
+        return None
+    verifier, version = found
+    trained = verifier.trained
+    if trained.images != store.config or replace(trained.encoder, weights_file=encoder.weights_file) != encoder:
+        print(f"starting fresh: version {version} has another architecture or reads its images in another way")
+        return None
+    print(f"starting from the champion, version {version}")
     return trained

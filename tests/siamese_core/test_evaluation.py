@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -5,11 +6,10 @@ import pytest
 
 from siamese_core.artifact import hash_folder
 from siamese_core.calibration import Calibration, calibrate
-from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, PromotionConfig, SplitConfig
+from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
 from siamese_core.embedding import embed
 from siamese_core.encoders import make_encoder
 from siamese_core.evaluation import Evaluation, evaluate, pixel_vectors
-from siamese_core.gate import decide
 from siamese_core.manifest import Manifest
 from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
@@ -75,7 +75,8 @@ def test_the_report_is_self_contained_and_says_the_verdict(measured: Measured) -
     evaluation, calibration, trained, manifest, store, _ = measured
     page = report_page(evaluation, calibration, trained, manifest, store, "a <model> & more")
     assert "a &lt;model&gt; &amp; more: verification report" in page
-    assert "//" not in page.replace("http://www.w3.org", "")  # the name of SVG's vocabulary, never fetched
+    text = re.sub(r"base64,[^\"]*", "", page).replace("http://www.w3.org", "")  # SVG's vocabulary, never fetched
+    assert "//" not in text
     assert "<script" not in page
     assert "<link" not in page
     assert page == report_page(evaluation, calibration, trained, manifest, store, "a <model> & more")
@@ -97,17 +98,6 @@ def test_pixel_vectors_ignore_light_and_are_bounded() -> None:
     np.testing.assert_allclose(vectors[:5], vectors[5:], atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert (pixel_vectors(np.full((1, 16, 16, 1), 7, np.uint8), np.arange(1)) == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("challenger", "champion", "slack", "promote"),
-    [(0.02, 0.03, 0.0, True), (0.02, 0.02, 0.0, True), (0.021, 0.02, 0.0, False), (0.021, 0.02, 0.005, True)],
-)
-def test_the_gate_lets_pass_what_is_not_worse(challenger: float, champion: float, slack: float, promote: bool) -> None:
-    decision = decide(challenger, champion, PromotionConfig(slack))
-    assert decision.promote == promote
-    assert f"{challenger:.2%}" in decision.reason
-    assert f"{champion:.2%}" in decision.reason
 
 
 def test_image_config_travels_with_the_weights(measured: Measured, tmp_path: Path) -> None:

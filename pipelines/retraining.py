@@ -1,0 +1,53 @@
+"""The same again on a schedule: new data in, a new version only where something has changed."""
+
+from integrations.zenml_pipeline import checked_pipeline
+from pipelines.wiring import STEPS, train_and_register
+from siamese_core.config import (
+    CalibrationConfig,
+    EncoderConfig,
+    ImageConfig,
+    PromotionConfig,
+    SplitConfig,
+    TrainingConfig,
+    TripletConfig,
+    ValidationConfig,
+)
+from steps.conclude import conclude
+
+
+@checked_pipeline(*STEPS, "conclude")
+def retraining_pipeline(
+    data_dir: str,
+    model_name: str = "siamese",
+    split_file: str | None = None,
+    seed: int = 0,
+    images: ImageConfig = ImageConfig(),
+    validation: ValidationConfig = ValidationConfig(),
+    split: SplitConfig = SplitConfig(),
+    triplets: TripletConfig = TripletConfig(),
+    encoder: EncoderConfig = EncoderConfig(),
+    training: TrainingConfig = TrainingConfig(),
+    calibration: CalibrationConfig = CalibrationConfig(),
+    promotion: PromotionConfig = PromotionConfig(),
+) -> None:
+    """Reads what is new, trains, and promotes the result only if it is not worse.
+
+    With an unchanged folder and unchanged code every step after ingest comes from the cache: nothing is trained and
+    no version is made, and the run says so.
+
+    Args:
+        data_dir: Folder of images; an identity is the path of a folder below it.
+        model_name: Name in the MLflow model registry.
+        split_file: Optional CSV `identity,split` that overrides the hash split.
+        seed: Of everything random.
+        images: How images are prepared.
+        validation: What the data must satisfy.
+        split: Shares of the parts.
+        triplets: How many triplets are mined.
+        encoder: The network.
+        training: The loop; `warm_start` starts it from the champion.
+        calibration: Operating points.
+        promotion: The gate.
+    """
+    version, manifest = train_and_register(**locals())
+    conclude(version, manifest, model_name)

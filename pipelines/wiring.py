@@ -1,0 +1,59 @@
+"""The steps that both pipelines share, and how artifacts pass between them."""
+
+from typing import Any
+
+from integrations.lineage import file_sha256
+from integrations.parameters import as_json
+from siamese_core.config import (
+    CalibrationConfig,
+    EncoderConfig,
+    ImageConfig,
+    PromotionConfig,
+    SplitConfig,
+    TrainingConfig,
+    TripletConfig,
+    ValidationConfig,
+)
+from steps.build_triplets import build_triplets
+from steps.calibrate import calibrate
+from steps.evaluate import evaluate
+from steps.ingest import ingest
+from steps.register import register
+from steps.split import split as split_identities
+from steps.train import train
+from steps.validate import validate
+
+STEPS = ("ingest", "validate", "split", "build_triplets", "train", "calibrate", "evaluate", "register")
+
+
+def train_and_register(
+    data_dir: str,
+    model_name: str,
+    split_file: str | None,
+    seed: int,
+    images: ImageConfig,
+    validation: ValidationConfig,
+    split: SplitConfig,
+    triplets: TripletConfig,
+    encoder: EncoderConfig,
+    training: TrainingConfig,
+    calibration: CalibrationConfig,
+    promotion: PromotionConfig,
+) -> tuple[Any, Any]:
+    """Wires all steps; the parameters are those of the pipelines.
+
+    Returns:
+        What the steps will make: the model version and the image manifest.
+    """
+    config = as_json(locals())
+    manifest, store, _ = ingest(data_dir, images)
+    validate(manifest, store, validation)
+    parts = split_identities(manifest, split, split_file, file_sha256(split_file), after=["validate"])
+    chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed)
+    trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed)
+    calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
+    evaluation, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, model_name, seed)
+    version = register(
+        manifest, store, parts, trained, calibrated, evaluation, calibration, promotion, model_name, seed, config
+    )
+    return version, manifest

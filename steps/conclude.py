@@ -1,0 +1,24 @@
+"""Conclude: what a retraining run came to, in words."""
+
+from typing import Annotated
+
+from zenml import get_step_context, log_metadata, step
+
+from integrations.mlflow_registry import promotion_of
+from siamese_core.manifest import Manifest
+
+
+# Never cached: it tells of this run.
+@step(enable_cache=False, experiment_tracker=True)
+def conclude(version: str, manifest: Manifest, model_name: str) -> Annotated[str, "conclusion"]:
+    """Says whether anything was trained, and what became of it."""
+    context = get_step_context()
+    made_now = context.inputs["version"].producer_pipeline_run_id == context.pipeline_run.id
+    images = manifest.summary()["images"]
+    if made_now:
+        words = f"{model_name} version {version}, from {images:,} images: {promotion_of(model_name, version)}"
+    else:
+        words = f"nothing has changed since {model_name} version {version} ({images:,} images): nothing was trained"
+    log_metadata({"conclusion": words})
+    print(words)
+    return words

@@ -1,0 +1,69 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra import schedule
+from siamese_core.errors import ConfigError
+from tests.conftest import REPOSITORY, Project
+
+CONFIG = REPOSITORY / "configs" / "retraining.yaml"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_units_pass_systemds_own_check(tmp_path: Path) -> None:
+    for name, text in schedule.units(CONFIG, "*-*-* 03:00:00").items():
+        (tmp_path / name).write_text(text)
+    paths = [str(path) for path in sorted(tmp_path.iterdir())]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", *paths], capture_output=True, text=True, env=environment
+    )
+    complaints = [line for line in done.stderr.splitlines() if "siamese" in line]
+    assert (done.returncode, complaints) == (0, []), done.stderr
+
+
+def test_install_show_and_remove(project: Project, tmp_path: Path) -> None:
+    home = {"XDG_CONFIG_HOME": str(tmp_path)}
+    folder = tmp_path / "systemd" / "user"
+    done = project.run("siamese", "schedule", "install", "-c", str(CONFIG), "--at", "Mon 02:30", **home)
+    assert done.returncode == 0, done.stderr
+    assert f"Wrote {folder}/siamese-retrain.service" in done.stdout
+    assert "OnCalendar=Mon 02:30" in (folder / "siamese-retrain.timer").read_text()
+    service = (folder / "siamese-retrain.service").read_text()
+    assert f"retrain -c {CONFIG}" in service
+    assert f"WorkingDirectory={project.folder}" in service
+    shown = project.run("siamese", "schedule", "show", **home)
+    assert service in shown.stdout
+    removed = project.run("siamese", "schedule", "remove", **home)
+    assert "Removed siamese-retrain.service, siamese-retrain.timer" in removed.stdout
+    assert list(folder.iterdir()) == []
+    assert "No schedule is installed" in project.run("siamese", "schedule", "show", **home).stdout
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_a_wrong_calendar_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not a calendar expression"):
+        schedule.install(CONFIG, "every night")
+
+
+def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
+    for attempt in (lambda path: schedule.install(path, "daily"), lambda path: schedule.retrain(path, wait=False)):
+        with pytest.raises(ConfigError, match="does not exist"):
+            attempt(tmp_path / "nowhere.yaml")
+
+
+def test_the_cron_line_runs_the_same_command() -> None:
+    line = schedule.cron_line(CONFIG)
+    assert line.startswith("0 3 * * * cd ")
+    assert f"siamese retrain -c {CONFIG}" in line
+
+
+def test_one_holds_the_lock_and_another_declines(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "lock"
+    with schedule._lock(path, wait=False) as first, schedule._lock(path, wait=False) as second:
+        assert (first, second) == (True, False)
+    with schedule._lock(path, wait=False) as third:
+        assert third
