@@ -11,6 +11,7 @@ from zenml.utils import io_utils
 
 from siamese_core.artifact import FolderArtifact, hash_folder
 from siamese_core.calibration import Calibration
+from siamese_core.errors import DataError
 from siamese_core.evaluation import Evaluation
 from siamese_core.ingest import IngestIndex
 from siamese_core.manifest import Manifest
@@ -57,6 +58,7 @@ class FolderMaterializer(BaseMaterializer):
         if io_utils.is_remote(self.uri):
             for name in fileio.listdir(self.uri):
                 _copy(f"{self.uri}/{name}", str(folder / name))
+            self._check(folder)
         return data_type.load(folder)
 
     def save_visualizations(self, data: FolderArtifact) -> dict[str, VisualizationType]:
@@ -71,6 +73,11 @@ class FolderMaterializer(BaseMaterializer):
     def compute_content_hash(self, data: FolderArtifact) -> str:
         """The hash of the files: equal values give an equal hash, and steps that depend on them stay cached."""
         return self._content_hash
+
+    def _check(self, folder: Path) -> None:
+        """Compares what has arrived with the hash that was recorded when it was saved."""
+        if self.expected_content_hash not in (None, hash_folder(folder)):
+            raise DataError(f"{self.uri} did not arrive as it was saved: its content hash differs. Run again.")
 
     def _working_folder(self) -> Path:
         if not io_utils.is_remote(self.uri):

@@ -13,7 +13,7 @@ from siamese_core.manifest import Manifest
 def conclude(version: str, manifest: Manifest, model_name: str) -> Annotated[str, "conclusion"]:
     """Says whether anything was trained, and what became of it."""
     context = get_step_context()
-    made_now = context.inputs["version"].producer_pipeline_run_id == context.pipeline_run.id
+    made_now = context.inputs["version"][0].producer_pipeline_run_id == context.pipeline_run.id
     images = manifest.summary()["images"]
     if made_now:
         words = f"{model_name} version {version}, from {images:,} images: {promotion_of(model_name, version)}"

@@ -26,10 +26,10 @@ def config(project: Project, name: str, data: Path, settings: dict[str, Any] | N
     return path
 
 
-def start(project: Project, path: Path) -> subprocess.Popen[str]:
+def start(project: Project, path: Path, *options: str) -> subprocess.Popen[str]:
     binary = Path(sys.executable).parent / "zenml"
     return subprocess.Popen(
-        [str(binary), "pipeline", "run", "pipelines.training.training_pipeline", "-c", str(path)],
+        [str(binary), "pipeline", "run", "pipelines.training.training_pipeline", "-c", str(path), *options],
         cwd=project.folder,
         env={**os.environ, "PYTHONPATH": str(project.folder)},
         stdout=subprocess.PIPE,

@@ -27,7 +27,8 @@ class Life:
         parameters = {**QUICK, "data_dir": str(data), "model_name": NAME}
         parameters["training"] = {**QUICK["training"], "warm_start": True}  # type: ignore[dict-item]
         self.config = project.folder / "configs" / "life.yaml"
-        self.config.write_text(yaml.safe_dump({"parameters": parameters}))
+        steps = {"train": {"step_operator": True}}
+        self.config.write_text(yaml.safe_dump({"parameters": parameters, "steps": steps}))
 
     def retrain(self) -> subprocess.CompletedProcess[str]:
         return self.project.run("siamese", "retrain", "-c", str(self.config))
