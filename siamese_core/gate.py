@@ -84,13 +84,18 @@ def compare(challenger: PairDistances, champion: PairDistances, confidence: floa
 def decide(comparison: Comparison, config: PromotionConfig) -> Decision:
     """Promotes a challenger that is better, or worse by no more than the configured margin."""
     if comparison.difference <= 0:
-        better = "measurably better" if comparison.high < 0 else "not worse"
-        return Decision(True, f"{better}: {comparison}")
+        return Decision(True, f"{_how_good(comparison)}: {comparison}")
     margin = f"promotion.max_eer_increase is {config.max_eer_increase:g}"
     if comparison.difference <= config.max_eer_increase:
         return Decision(True, f"worse within the margin: {comparison}; {margin}")
     worse = "measurably worse" if comparison.low > 0 else "not better"
     return Decision(False, f"{worse}: {comparison}; {margin}")
+
+
+def _how_good(comparison: Comparison) -> str:
+    if comparison.high < 0:
+        return "measurably better"
+    return "better, within the noise" if comparison.difference < 0 else "equal"
 
 
 def _resampled_eers(

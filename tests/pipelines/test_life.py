@@ -181,7 +181,7 @@ def test_history_is_readable(life: Life) -> None:
     done = life.project.run("siamese", "history", NAME)
     assert done.returncode == 0
     assert "champion" in done.stdout
-    assert "promoted: the first model of this name" in done.stdout
+    assert "promoted: rolled back by hand from version 2" in done.stdout
     nobody: Any = life.project.run("siamese", "history", "nobody")
     assert nobody.returncode == 2
     assert "no registered model nobody" in nobody.stderr

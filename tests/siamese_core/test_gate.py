@@ -20,7 +20,7 @@ def distances_of(noise: float, seed: int = 0) -> PairDistances:
     ("challenger", "champion", "slack", "promote", "word"),
     [
         (0.02, 0.03, 0.0, True, "measurably better"),
-        (0.02, 0.02, 0.0, True, "not worse"),
+        (0.02, 0.02, 0.0, True, "equal"),
         (0.03, 0.02, 0.0, False, "measurably worse"),
         (0.021, 0.02, 0.005, True, "worse within the margin"),
     ],
