@@ -1,6 +1,6 @@
 """Claim: an ingest with 1 % new files is at least 20 times faster than the first. `python -m benchmarks.reingest [N]`.
 
-N photos of 320×240 pixels (10,000 if not given), then one in a hundred replaced; both ingests in one process, one after
+N photos of 640×480 pixels (10,000 if not given), then one in a hundred replaced; both ingests in one process, one after
 the other, on a warm file cache.
 """
 
@@ -23,7 +23,7 @@ _PER_IDENTITY = 10
 def write_photo(path: Path, rng: np.random.Generator) -> None:
     """A JPEG with the detail of a photo: smooth noise."""
     coarse = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
-    Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC).save(path, quality=90)
+    Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC).save(path, quality=90)
 
 
 def timed(data: Path, folder: Path, previous: Ingested | None) -> tuple[Ingested, float]:
