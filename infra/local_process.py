@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from zenml.config.base_settings import BaseSettings
 from zenml.config.step_run_info import StepRunInfo
 from zenml.enums import ExecutionStatus
@@ -41,6 +41,8 @@ class LocalProcessSettings(BaseSettings):
         env: Environment variables for the step's process.
         timeout_s: Seconds after which the step is ended, as an error; no limit if not given.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     visible_devices: str | None = None
     env: dict[str, str] = Field(default_factory=dict)
