@@ -100,7 +100,8 @@ class LocalProcessStepOperator(BaseStepOperator):
         settings = cast(LocalProcessSettings, self.get_settings(info))
         # The child reads this pipe, nothing is ever written to it: it ends when the last writer, this process, is gone.
         lifeline, held = os.pipe()
-        variables = {**os.environ, **environment, **settings.env, _LIFELINE: str(lifeline)}
+        # Unbuffered: into a pipe or a journal, Python would hold the step's lines back for minutes.
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment, **settings.env, _LIFELINE: str(lifeline)}
         variables["ZENML_CUSTOM_SOURCE_ROOT"] = source_utils.get_source_root()
         if settings.visible_devices is not None:
             variables["CUDA_VISIBLE_DEVICES"] = settings.visible_devices

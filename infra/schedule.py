@@ -41,7 +41,7 @@ def retrain(config: Path, wait: bool, root: Path = ROOT) -> int:
             print("declined: another retraining run is in progress (--wait waits for it)", file=sys.stderr)
             return DECLINED
         command = [_console_script("zenml"), "pipeline", "run", PIPELINE, "-c", str(config.resolve())]
-        return subprocess.run(command, cwd=root).returncode
+        return subprocess.run(command, cwd=root, env={**os.environ, "PYTHONUNBUFFERED": "1"}).returncode
 
 
 def units(config: Path, calendar: str, root: Path = ROOT) -> dict[str, str]:

@@ -31,7 +31,9 @@ def start(project: Project, path: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [str(binary), "pipeline", "run", "pipelines.training.training_pipeline", "-c", str(path), *options],
         cwd=project.folder,
-        env={**os.environ, "PYTHONPATH": str(project.folder)},
+        # Without what this test run itself may have set: a user's run must show its lines as they come.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        | {"PYTHONPATH": str(project.folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
