@@ -23,6 +23,7 @@ from zenml.step_operators import BaseStepOperator, BaseStepOperatorConfig, BaseS
 from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
 from zenml.utils import source_utils
 
+from integrations.zenml_output import show_errors_plainly
 from siamese_core.errors import SiameseError
 
 _LIFELINE = "SIAMESE_LIFELINE_FD"
@@ -67,6 +68,7 @@ class InPlaceEntrypoint(StepOperatorEntrypointConfiguration):
         sys.path.insert(0, root)
         os.chdir(root)
         threading.Thread(target=_end_with_parent, args=(int(os.environ[_LIFELINE]),), daemon=True).start()
+        show_errors_plainly()
         # An error in words is said once, by the parent, which gets it with its type.
         sys.excepthook = lambda kind, error, trace: (
             None if isinstance(error, SiameseError) else sys.__excepthook__(kind, error, trace)
