@@ -1,4 +1,8 @@
-"""Augmentation of a whole batch on the device that trains: one affine and elastic warp, then light and contrast."""
+"""Augmentation of a whole batch on the device that trains: one affine and elastic warp, then light and contrast.
+
+The random numbers are drawn on the host and travel with the batch, so that a seed gives the same changes on every
+device and nothing on the device waits for the host.
+"""
 
 from __future__ import annotations
 
@@ -11,55 +15,59 @@ from torch import Tensor
 from siamese_core.config import AugmentConfig
 
 _ELASTIC_GRID = 4  # control points a side; few, so that strokes bend and do not tear
+_NUMBERS = 8  # a column a change: rotation, scale, shear, shift x and y, mirror, brightness, contrast
 
 
-def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Changes each image of a batch at random.
+def draw_changes(batch: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Random numbers for one batch: (B, n) float32, uniform between 0 and 1."""
+    columns = _NUMBERS + (2 * _ELASTIC_GRID**2 if config.elastic > 0 else 0)
+    return torch.rand(batch, columns, generator=generator)
+
+
+def augment(images: Tensor, changes: Tensor, config: AugmentConfig, turns: Tensor | None = None) -> Tensor:
+    """Changes each image of a batch.
 
     Args:
         images: (B, C, H, W) float, 0 to 255.
+        changes: (B, n) from `draw_changes`, on the same device.
         config: How much.
-        generator: Source of all random numbers (CPU), so that a seed gives the same batch on every device.
+        turns: (B,) quarter turns to add to the random rotation.
 
     Returns:
         (B, C, H, W) float, 0 to 255.
     """
-    batch = len(images)
-    grid = F.affine_grid(_affine(batch, config, generator).to(images.device), list(images.shape), align_corners=False)
+    grid = F.affine_grid(_affine(changes, config, turns), list(images.shape), align_corners=False)  # (B, H, W, 2)
     if config.elastic > 0:
-        grid = grid + _elastic(batch, images.shape[-2:], config.elastic, generator, images.device)
+        grid = grid + _elastic(changes[:, _NUMBERS:], images.shape[-2:], config.elastic)
     # Border padding: what moves in from outside continues the background, whatever its colour.
     warped = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return _photometric(warped, config, generator)
+    return _photometric(warped, changes, config)
 
 
-def _affine(batch: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def _affine(changes: Tensor, config: AugmentConfig, turns: Tensor | None) -> Tensor:
     """(B, 2, 3) matrices from output to input coordinates, both -1 to 1."""
-    angle = _uniform(batch, math.radians(config.rotation), generator)
-    scale = 1 + _uniform(batch, config.scale, generator)
-    shear = _uniform(batch, config.shear, generator)
-    mirror = torch.where(torch.rand(batch, generator=generator) < 0.5 * config.flip, -1.0, 1.0)
-    shift_x, shift_y = (2 * _uniform(batch, config.shift, generator) for _ in "xy")
+    signed = 2 * changes - 1
+    angle = signed[:, 0] * math.radians(config.rotation)
+    if turns is not None:
+        angle = angle + turns * (math.pi / 2)
+    scale = 1 + signed[:, 1] * config.scale
+    shear = signed[:, 2] * config.shear
+    shift_x, shift_y = (2 * config.shift * signed[:, 3:5]).unbind(1)
+    mirror = torch.where(changes[:, 5] < 0.5 * config.flip, -1.0, 1.0)
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = [cos * mirror, cos * shear - sin, shift_x, sin * mirror, sin * shear + cos, shift_y]
-    return torch.stack(rows, dim=1).view(batch, 2, 3)
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
 
 
-def _elastic(batch: int, size: torch.Size, strength: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def _elastic(changes: Tensor, size: torch.Size, strength: float) -> Tensor:
     """(B, H, W, 2) smooth displacements, from a coarse grid of random ones."""
-    coarse = torch.rand(batch, 2, _ELASTIC_GRID, _ELASTIC_GRID, generator=generator) * 2 - 1
-    coarse = (2 * strength * coarse).to(device)
+    coarse = (2 * strength) * (2 * changes - 1).view(-1, 2, _ELASTIC_GRID, _ELASTIC_GRID)
     return F.interpolate(coarse, list(size), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
 
 
-def _photometric(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    batch, device = len(images), images.device
-    brightness = (255 * _uniform(batch, config.brightness, generator)).view(-1, 1, 1, 1).to(device)
-    contrast = (1 + _uniform(batch, config.contrast, generator)).view(-1, 1, 1, 1).to(device)
+def _photometric(images: Tensor, changes: Tensor, config: AugmentConfig) -> Tensor:
+    signed = (2 * changes - 1)[:, :, None, None, None]  # (B, n, 1, 1, 1)
+    brightness = 255 * config.brightness * signed[:, 6]
+    contrast = 1 + config.contrast * signed[:, 7]
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return ((images - mean) * contrast + mean + brightness).clamp(0, 255)
-
-
-def _uniform(batch: int, limit: float, generator: torch.Generator) -> Tensor:
-    """(B,) uniform between -limit and limit."""
-    return (torch.rand(batch, generator=generator) * 2 - 1) * limit

@@ -203,12 +203,21 @@ class TrainingConfig:
         singletons_per_batch: Images of identities with a single image, added to each batch as negatives.
         hard_fraction: Share of a batch's identities that are confusable partners of the others, taken from
             the triplet table and the identity-neighbour graph.
+        sibling_fraction: Share of the batches whose identities all lie below the same folder (the characters of one
+            alphabet, say).
+        refresh_every: Steps after which the confusable partners are found anew, by the encoder as it is then; a
+            multiple of `evaluate_every`, or 0 for never.
+        turns_as_identities: An image turned by 90, 180 or 270 degrees counts as another identity's (for characters).
         margin: α of the triplet loss, in squared L2 distance of unit vectors (0 to 4).
         mining: Which triplets of a batch are learned from.
         reduction: `sum` (the definition) or `mean_active`.
         learning_rate: Peak of the warm-up-cosine schedule.
         weight_decay: AdamW's weight decay.
         warmup: Share of the steps over which the learning rate rises.
+        weight_average: Decay of the moving average of the weights that is validated and kept; 0 keeps the weights
+            themselves.
+        on_collapse: When all embeddings become equal: `recover` goes back to the last good weights and learns more
+            softly, `warn` only says so, `stop` ends the run.
         validation: Share of the train identities kept aside to choose the best weights.
         evaluate_every: Steps between two validations.
         warm_start: Start from the champion's weights where it has the same architecture and reads the same images.
@@ -224,12 +233,17 @@ class TrainingConfig:
     images_per_identity: int = 4
     singletons_per_batch: int = 16
     hard_fraction: float = 0.5
+    sibling_fraction: float = 0.0
+    refresh_every: int = 0
+    turns_as_identities: bool = False
     margin: float = 0.2
     mining: Literal["semi_hard", "batch_hard"] = "semi_hard"
     reduction: Literal["sum", "mean_active"] = "sum"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
+    weight_average: float = 0.0
+    on_collapse: Literal["recover", "warn", "stop"] = "recover"
     validation: float = 0.1
     evaluate_every: int = 250
     warm_start: bool = False
@@ -240,7 +254,14 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         names = ["steps", "margin", "learning_rate", "evaluate_every"]
         _check_positive(self, "training", names)
-        _check_fraction(self, "training", ["hard_fraction", "warmup"])
+        _check_fraction(self, "training", ["hard_fraction", "sibling_fraction", "warmup"])
+        _check(0 <= self.weight_average < 1, "training.weight_average", self.weight_average, "at least 0 and below 1")
+        _check(
+            self.refresh_every >= 0 and self.refresh_every % self.evaluate_every == 0,
+            "training.refresh_every",
+            self.refresh_every,
+            f"0 or a multiple of training.evaluate_every ({self.evaluate_every})",
+        )
         for name, least in (
             ("identities_per_batch", 2),
             ("images_per_identity", 2),

@@ -15,12 +15,14 @@ _SECONDS_BETWEEN_LINES = 15.0
 class Progress:
     """Counts `total` units of work. Use `track` to make one."""
 
-    def __init__(self, what: str, total: int, unit: str) -> None:
+    def __init__(self, what: str, total: int, unit: str, done: int = 0) -> None:
         self._what, self._total, self._unit = what, total, unit
-        self._done, self._note = 0, ""
+        self._before, self._done, self._note = done, done, ""
         self._started = self._last_line = time.monotonic()
         terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, unit=unit, leave=False, dynamic_ncols=True) if terminal else None
+        self._bar = (
+            tqdm(total=total, initial=done, desc=what, unit=unit, leave=False, dynamic_ncols=True) if terminal else None
+        )
 
     def advance(self, units: int = 1) -> None:
         """Counts `units` more as done."""
@@ -45,7 +47,7 @@ class Progress:
         print(f"{self._what}: {self._done:,} {self._unit} in {_clock(seconds)} ({self._rate():,.0f} {self._unit}/s)")
 
     def _rate(self) -> float:
-        return self._done / max(time.monotonic() - self._started, 1e-9)
+        return (self._done - self._before) / max(time.monotonic() - self._started, 1e-9)
 
     def _line(self) -> str:
         left = (self._total - self._done) / max(self._rate(), 1e-9)
@@ -56,18 +58,19 @@ class Progress:
 
 
 @contextmanager
-def track(what: str, total: int, unit: str) -> Iterator[Progress]:
+def track(what: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
     """Shows the progress of the work inside the `with` block.
 
     Args:
         what: What is being done, such as "training".
         total: Units of work in all.
         unit: What a unit is called, such as "images".
+        done: Units that were done before, by a run that goes on.
 
     Yields:
         The `Progress` to advance.
     """
-    progress = Progress(what, total, unit)
+    progress = Progress(what, total, unit, done)
     try:
         yield progress
     finally:

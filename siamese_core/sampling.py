@@ -1,7 +1,8 @@
-"""The P×K sampler: batches of P identities with K images each, half of them confusable with the other half."""
+"""The P×K sampler: batches of P identities with K images each, many of them confusable with one another."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,9 @@ class PKSampler:
     draws one of its triplets, whose anchor and positive are among its K images and whose negative's identity
     joins the batch with that negative; where that fails, the seed's nearest neighbour identity joins.
 
+    A share of the batches is drawn from one group of identities each (characters of one alphabet, say): such a
+    batch has one seed, and its other identities are members of the seed's group, at random.
+
     Identities with one image cannot be an anchor. They take turns as extra negatives.
 
     Batch n is a function of the seed and n alone: a run that starts again at step n continues with the same
@@ -48,6 +52,8 @@ class PKSampler:
         hard: HardPartners | None = None,
         hard_fraction: float = 0.0,
         seed: int = 0,
+        groups: Indices | None = None,
+        group_fraction: float = 0.0,
     ) -> None:
         """Prepares the sampler.
 
@@ -59,6 +65,8 @@ class PKSampler:
             hard: Triplets and neighbours, in terms of `labels`.
             hard_fraction: Share of the P identities that are partners of the others.
             seed: Of all random choices.
+            groups: (I,) int64, the group of each identity.
+            group_fraction: Share of the batches that are drawn from one group each.
 
         Raises:
             DataError: Fewer than two identities have two images.
@@ -77,19 +85,26 @@ class PKSampler:
         self._extra = min(singletons_per_batch, len(self._singletons))
         self._partners = round(self._p * hard_fraction) if hard is not None else 0
         self._seeds = max(1, self._p - self._partners)
-        self._hard = hard
-        self._triplets_of = _rows_by_anchor(hard.triplets, labels, len(sizes)) if hard is not None else []
         self._labels, self._seed = labels, seed
+        self._groups = groups if groups is not None else np.zeros(len(sizes), np.int64)
+        self._group_fraction = group_fraction if groups is not None else 0.0
+        self.replace_hard(hard or HardPartners(np.empty((0, 3), np.int64), np.empty((len(sizes), 0), np.int64)))
+
+    def replace_hard(self, hard: HardPartners) -> None:
+        """From the next batch on, partners come from these triplets and neighbours."""
+        self.hard = hard
+        self._triplets_of = _rows_by_anchor(hard.triplets, self._labels, len(self._images))
 
     def batch(self, step: int) -> Indices:
         """The images of batch `step`: (P·K + singletons,) int64."""
         rng = np.random.default_rng([self._seed, step])
-        chosen: dict[int, list[int]] = {}
         seeds = self._seeds_of(step)
-        for seed in seeds:
-            chosen[seed] = []
-        for turn in range(self._partners):
-            self._add_partner(seeds[turn % len(seeds)], chosen, rng)
+        chosen: dict[int, list[int]] = {seed: [] for seed in seeds}
+        if self._is_group_batch(step):
+            self._add_group(seeds[0], chosen, rng)
+        else:
+            for turn in range(self._partners):
+                self._add_partner(seeds[turn % len(seeds)], chosen, rng)
         self._fill_up(chosen, rng)
         images = [self._complete(identity, wanted, rng) for identity, wanted in chosen.items()]
         singles = rng.choice(self._singletons, self._extra, replace=False)
@@ -97,9 +112,10 @@ class PKSampler:
 
     def _seeds_of(self, step: int) -> list[int]:
         """The next identities of an endless row of permutations."""
-        total, start = len(self._pairable), step * self._seeds
+        total, group_batches = len(self._pairable), self._group_batches_before(step)
+        start = group_batches + (step - group_batches) * self._seeds
         seeds: dict[int, None] = {}
-        for position in range(start, start + self._seeds):
+        for position in range(start, start + (1 if self._is_group_batch(step) else self._seeds)):
             epoch, place = divmod(position, total)
             seeds[int(self._permutation(epoch)[place])] = None
         return list(seeds)
@@ -107,11 +123,21 @@ class PKSampler:
     def _permutation(self, epoch: int) -> Indices:
         return np.random.default_rng([self._seed, epoch, 1]).permutation(self._pairable)
 
+    def _group_batches_before(self, step: int) -> int:
+        return math.floor(step * self._group_fraction + 1e-9)
+
+    def _is_group_batch(self, step: int) -> bool:
+        return self._group_batches_before(step + 1) > self._group_batches_before(step)
+
+    def _add_group(self, seed: int, chosen: dict[int, list[int]], rng: np.random.Generator) -> None:
+        members = self._pairable[self._groups[self._pairable] == self._groups[seed]]
+        for identity in rng.permutation(members[members != seed])[: self._p - 1]:
+            chosen[int(identity)] = []
+
     def _add_partner(self, seed: int, chosen: dict[int, list[int]], rng: np.random.Generator) -> None:
-        assert self._hard is not None
         rows = self._triplets_of[seed]
         if len(rows):
-            anchor, positive, negative = self._hard.triplets[rng.choice(rows)]
+            anchor, positive, negative = self.hard.triplets[rng.choice(rows)]
             chosen[seed] += [int(anchor), int(positive)]
             other = int(self._labels[negative])
             if other in chosen:
@@ -119,7 +145,7 @@ class PKSampler:
             elif len(self._images[other]) >= 2:
                 chosen[other] = [int(negative)]
                 return
-        for neighbour in self._hard.neighbours[seed]:
+        for neighbour in self.hard.neighbours[seed]:
             if neighbour >= 0 and neighbour not in chosen and len(self._images[neighbour]) >= 2:
                 chosen[int(neighbour)] = []
                 return

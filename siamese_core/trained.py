@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,9 +22,10 @@ class TrainedEncoder:
         state: Weights by name.
         encoder: Architecture.
         images: How its images are prepared.
-        history: A row for each validation: `step`, `loss`, `active` (share of triplets with a positive loss),
-            `distance` (mean over all pairs of a batch; 0 means collapse), `learning_rate` and `validation_eer`.
+        history: A row for each validation: `step`, the means of `siamese_core.health.Health` since the last one,
+            `learning_rate` and `validation_eer`.
         best_step: The step whose weights were kept.
+        events: What the collapse monitor saw: `step`, `kind` (warning, collapse or recovery) and `message`.
     """
 
     state: dict[str, torch.Tensor]
@@ -32,6 +33,7 @@ class TrainedEncoder:
     images: ImageConfig
     history: list[dict[str, float]]
     best_step: int
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     def build(self, device: str = "cpu") -> Encoder:
         """The encoder with these weights, ready to embed."""
@@ -42,12 +44,13 @@ class TrainedEncoder:
         return encoder.to(device).eval()
 
     def save(self, folder: Path) -> None:
-        """Writes `encoder.safetensors` (weights), `encoder.json` (configuration) and `history.json`."""
+        """Writes `encoder.safetensors` (weights), `encoder.json` (configuration), `history.json` and `events.json`."""
         state = {name: value.contiguous() for name, value in self.state.items()}
         save_file(state, folder / "encoder.safetensors")
         config = {"encoder": asdict(self.encoder), "images": asdict(self.images), "best_step": self.best_step}
         write_json(folder / "encoder.json", config)
         write_json(folder / "history.json", self.history)
+        write_json(folder / "events.json", self.events)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -59,6 +62,7 @@ class TrainedEncoder:
             images=ImageConfig(**config["images"]),
             history=read_json(folder / "history.json"),
             best_step=config["best_step"],
+            events=read_json(folder / "events.json") if (folder / "events.json").exists() else [],
         )
 
     def summary(self) -> dict[str, Any]:

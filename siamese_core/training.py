@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
-from siamese_core.augment import augment
+from siamese_core.batches import Batch, BatchLoader
+from siamese_core.checkpoint import CheckpointFile, Snapshot, fingerprint
+from siamese_core.collapse import CollapseMonitor
 from siamese_core.config import EncoderConfig, ImageConfig, TrainingConfig
-from siamese_core.devices import choose_device, computes_in_bfloat16, describe_device
-from siamese_core.distances import paired_squared_distances, squared_distances
-from siamese_core.embedding import embed, to_tensor
+from siamese_core.devices import choose_device, describe_device
+from siamese_core.embedding import embed
 from siamese_core.encoders import Encoder, make_encoder
 from siamese_core.errors import TrainingError
+from siamese_core.health import Health
+from siamese_core.identity_groups import KeptImages
 from siamese_core.images import Pixels
-from siamese_core.losses import triplet_loss
+from siamese_core.learner import Learner, below, compute_only_rate, learning_rate_at
 from siamese_core.manifest import Manifest
-from siamese_core.metrics import equal_error_rate, roc
-from siamese_core.mining import MINERS
-from siamese_core.pairs import Indices, labels_of, make_pairs, pair_distances
-from siamese_core.progress import track
+from siamese_core.pairs import Indices, labels_of
+from siamese_core.progress import Progress, track
 from siamese_core.sampling import HardPartners, PKSampler
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
+from siamese_core.validation import Best, Validation, carve_validation
 
-# Validation compares at most this many pairs: enough for the EER, cheap enough to do often.
-_VALIDATION_PAIRS = 50_000
+_CHECK_EVERY = 25  # steps between two looks at the health of the batches
+_NEIGHBOURS = 10  # of each identity, when the groups are refreshed
+# The compute-only loop is timed for this share of the training time, and at most for so many seconds.
+_COMPUTE_SHARE, _COMPUTE_SECONDS = 0.03, 3.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class TrainingImages:
         rows: (n,) int64 rows of `images` to train on.
         labels: (n,) int64, the identity of each, 0 to I − 1.
         names: The I identities.
+        content: Text that changes with the images.
     """
 
     images: Pixels
@@ -51,13 +56,21 @@ class TrainingImages:
     rows: Indices
     labels: Indices
     names: list[str]
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    encoder: EncoderConfig
+    training: TrainingConfig
+    seed: int
 
 
 def training_images(manifest: Manifest, store: ImageStore, split: Split) -> TrainingImages:
     """The images of the train identities."""
     rows = split.rows(manifest, "train")
     labels, names = labels_of(manifest.ok["identity"].iloc[rows].tolist())
-    return TrainingImages(store.images, store.config, rows, labels, names)
+    return TrainingImages(store.images, store.config, rows, labels, names, manifest.sha256())
 
 
 def train(
@@ -68,6 +81,7 @@ def train(
     config: TrainingConfig,
     seed: int,
     start: TrainedEncoder | None = None,
+    checkpoint: Callable[[str], CheckpointFile] | None = None,
 ) -> tuple[TrainedEncoder, dict[str, float]]:
     """Trains an encoder and keeps the weights with the lowest EER on validation identities.
 
@@ -79,207 +93,190 @@ def train(
         config: The loop.
         seed: Of the weights, the batches and the augmentation; the same seed gives the same bits on a CPU.
         start: Weights to start from instead of fresh ones; its architecture must be the configured one.
+        checkpoint: Gives the file for a run's fingerprint. The run is saved there at every validation, and goes on
+            from there if it was killed: on a CPU with the same bits as if it had not been.
 
     Returns:
-        The trained encoder, and how fast it went: `images_per_second`, `data_wait` (share of the time spent on
-        reading and augmenting) and `seconds`.
+        The trained encoder, and how fast it went: `images_per_second`, `compute_images_per_second` (of the same loop
+        on one batch that is already there), `data_wait` (share of the time spent waiting for a batch), `seconds`.
 
     Raises:
         DataError: Fewer than two identities have two images.
         ConfigError: `config.device` does not exist here.
-        TrainingError: The loss is no longer finite.
+        TrainingError: The loss is no longer finite, or the encoder collapsed for good.
     """
     torch.manual_seed(seed)
     device = choose_device(config.device)
     print(f"training on {describe_device(device)}")
-    kept, held_out = _carve_validation(data.labels, config.validation, seed)
-    sampler, rows = _make_sampler(data, kept, triplets, graph, config, seed)
     encoder = make_encoder(encoder_config, data.config.channels, seed)
     if start is not None:
         encoder.load_state_dict(start.state)
-    encoder.to(device)
-    loop = _Loop(encoder, config, seed)
-    validation = _Validation(data, held_out, seed)
-    best = _Best()
-    with track("train", config.steps, "steps") as progress:
-        for step in range(config.steps):
-            chosen = sampler.batch(step)
-            loop.train_step(step, to_tensor(data.images[rows[chosen]]).to(device), data.labels[kept[chosen]])
-            if (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps:
-                row = loop.report(step + 1) | {"validation_eer": validation.eer(encoder)}
-                best.offer(row, encoder)
-                progress.note(loss=row["loss"], active=row["active"], validation_eer=row["validation_eer"])
-            progress.advance()
-    trained = TrainedEncoder(best.state, encoder_config, data.config, best.history, best.step)
-    return trained, loop.speed()
+    plan = _Plan(encoder_config, config, seed)
+    file = checkpoint(_fingerprint(data, triplets, graph, encoder, plan)) if checkpoint else None
+    run = _Run(data, triplets, graph, encoder.to(device), plan)
+    done = run.resume(file.load() if file else None)
+    with track("train", config.steps, "steps", done) as progress:
+        for first, last in pairwise([done, *_validation_steps(done, config)]):
+            run.learn(first, last, progress)
+            run.validate(last, progress)
+            run.refresh_groups(last)
+            if file is not None:
+                file.save(run.snapshot(last))
+    return run.trained(), run.speed()
 
 
-def learning_rate_at(step: int, config: TrainingConfig) -> float:
-    """Linear warm-up, then a cosine down to zero."""
-    warmup = max(1, round(config.warmup * config.steps))
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    done = (step - warmup) / max(1, config.steps - warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+def _validation_steps(first: int, config: TrainingConfig) -> list[int]:
+    """The steps after which there is a validation: multiples of `evaluate_every` beyond `first`, and the last step."""
+    if first == config.steps:
+        return []
+    every = config.evaluate_every
+    return [*range(first - first % every + every, config.steps, every), config.steps]
 
 
-class _Loop:
-    """One optimisation step at a time; nothing is read back from the device except for a report."""
-
-    def __init__(self, encoder: Encoder, config: TrainingConfig, seed: int) -> None:
-        self._encoder, self._config, self._seed = encoder, config, seed
-        self._device = next(encoder.parameters()).device
-        automatic = config.precision == "auto" and computes_in_bfloat16(self._device)
-        self._bfloat16 = automatic or config.precision == "bfloat16"
-        fused = self._device.type == "cuda"
-        self._optimizer = torch.optim.AdamW(
-            encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
-        )
-        self._sums = torch.zeros(3, device=self._device)  # loss, active triplets, mean distance since the last report
-        self._steps = 0
-        self._images = 0
-        self._started = self._mark = time.perf_counter()
-        self._waited = 0.0
-        encoder.train()
-
-    def train_step(self, step: int, batch: torch.Tensor, labels: npt.NDArray[np.int64]) -> None:
-        """Learns from one batch, (B, C, H, W) uint8 with (B,) identities."""
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
-        images = augment(batch.float(), self._config.augment, generator)
-        now = time.perf_counter()
-        self._waited += now - self._mark
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, self._config)
-        loss, active, spread = self._loss(images, torch.from_numpy(labels).to(self._device))
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._sums += torch.stack([loss.detach(), active, spread])
-        self._steps += 1
-        self._images += len(batch)
-        self._mark = time.perf_counter()
-
-    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            embeddings = self._encoder(images)  # (B, D) float32
-        distances = squared_distances(embeddings.detach(), embeddings.detach())  # (B, B)
-        anchor, positive, negative = MINERS[self._config.mining](distances, labels)
-        d_positive = paired_squared_distances(embeddings[anchor], embeddings[positive])  # (T,)
-        d_negative = paired_squared_distances(embeddings[anchor], embeddings[negative])  # (T,)
-        loss = triplet_loss(d_positive, d_negative, self._config.margin, self._config.reduction)
-        active = (d_positive - d_negative + self._config.margin > 0).detach().float().mean()
-        return loss, active, distances.mean()
-
-    def report(self, step: int) -> dict[str, float]:
-        """Means since the last report."""
-        loss, active, spread = (self._sums / max(self._steps, 1)).tolist()
-        self._sums.zero_()
-        self._steps = 0
-        if not math.isfinite(loss):
-            raise TrainingError(f"The loss is {loss} at step {step}: lower training.learning_rate.")
-        rate = learning_rate_at(step - 1, self._config)
-        # Validation is not data wait.
-        self._mark = time.perf_counter()
-        return {"step": step, "loss": loss, "active": active, "distance": spread, "learning_rate": rate}
-
-    def speed(self) -> dict[str, float]:
-        seconds = time.perf_counter() - self._started
-        return {
-            "images_per_second": self._images / seconds,
-            "data_wait": self._waited / seconds,
-            "seconds": seconds,
-        }
+def _fingerprint(
+    data: TrainingImages, triplets: pd.DataFrame, graph: pd.DataFrame, encoder: Encoder, plan: _Plan
+) -> str:
+    """What decides the bits of a run; the first weights stand for the seed, a weights file and a warm start."""
+    weights = [value.cpu().numpy() for value in encoder.state_dict().values()]
+    tables = [triplets.to_numpy(), graph.to_numpy()]
+    texts = [str(table.tolist()) for table in tables]
+    return fingerprint(
+        data.content, data.config, data.rows, data.names, plan.encoder, plan.training, plan.seed, *texts, *weights
+    )
 
 
-class _Validation:
-    """The EER on identities that are not trained on; NaN-free: without such identities it is 0.5 throughout."""
-
-    def __init__(self, data: TrainingImages, held_out: Indices, seed: int) -> None:
-        self._data, self._rows = data, data.rows[held_out]
-        self._pairs = None
-        if len(held_out):
-            labels = np.unique(data.labels[held_out], return_inverse=True)[1].astype(np.int64)
-            self._pairs = make_pairs(labels, _VALIDATION_PAIRS, _VALIDATION_PAIRS, seed)
-
-    def eer(self, encoder: Encoder) -> float:
-        if self._pairs is None:
-            return 0.5
-        distances = pair_distances(embed(encoder, self._data.images, self._rows), self._pairs)
-        return equal_error_rate(roc(distances.genuine, distances.impostor))[0]
+def _kept_images(data: TrainingImages, kept: Indices, config: TrainingConfig) -> KeptImages:
+    labels, names = labels_of([data.names[label] for label in data.labels[kept]])
+    return KeptImages(data.rows[kept], labels, names, 4 if config.turns_as_identities else 1)
 
 
-class _Best:
-    """Keeps the weights with the lowest validation EER; of equals, the latest."""
-
-    def __init__(self) -> None:
-        self.state: dict[str, torch.Tensor] = {}
-        self.history: list[dict[str, float]] = []
-        self.step, self._eer = 0, math.inf
-
-    def offer(self, row: dict[str, float], encoder: Encoder) -> None:
-        self.history.append(row)
-        if row["validation_eer"] <= self._eer:
-            self._eer, self.step = row["validation_eer"], int(row["step"])
-            self.state = {name: value.detach().cpu().clone() for name, value in encoder.state_dict().items()}
-
-
-def _carve_validation(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Positions to train on and positions to validate on, by identity.
-
-    Only identities with several images are held out. There must be two of them, and two must remain to train on;
-    where there are too few, nothing is held out and the last weights are kept.
-    """
-    sizes = np.bincount(labels)
-    pairable = np.flatnonzero(sizes >= 2)
-    count = max(2, round(share * len(pairable))) if share > 0 else 0
-    if count == 0 or len(pairable) - count < max(2, count):
-        if share > 0:
-            print(f"train: {len(pairable)} identities are too few to hold some out; the last weights are kept")
-        return np.arange(len(labels)), np.empty(0, np.int64)
-    chosen = np.random.default_rng([seed, 2]).permutation(pairable)[:count]
-    held_out = np.isin(labels, chosen)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def _make_sampler(
-    data: TrainingImages,
-    kept: Indices,
-    triplets: pd.DataFrame,
-    graph: pd.DataFrame,
-    config: TrainingConfig,
-    seed: int,
-) -> tuple[PKSampler, Indices]:
-    """The sampler over the kept images, and the row of `data.images` behind each of its images."""
-    rows = data.rows[kept]
-    identities, labels = np.unique(data.labels[kept], return_inverse=True)
-    names = [data.names[identity] for identity in identities]
-    hard = HardPartners(_local_triplets(triplets, rows), _local_neighbours(graph, names))
-    sampler = PKSampler(
-        labels.astype(np.int64),
+def _make_sampler(images: KeptImages, hard: HardPartners, config: TrainingConfig, seed: int) -> PKSampler:
+    return PKSampler(
+        images.sampler_labels(),
         config.identities_per_batch,
         config.images_per_identity,
         config.singletons_per_batch,
         hard,
         config.hard_fraction,
         seed,
+        images.siblings(),
+        config.sibling_fraction,
     )
-    return sampler, rows
 
 
-def _local_triplets(table: pd.DataFrame, rows: Indices) -> Indices:
-    """The triplets whose three images are kept, as positions in `rows`; (T, 3) int64."""
-    store_rows = table[["anchor", "positive", "negative"]].to_numpy(np.int64)
-    position = np.searchsorted(rows, store_rows).clip(max=len(rows) - 1)
-    known: Indices = position[(rows[position] == store_rows).all(axis=1)]
-    return known
+def _make_loader(
+    data: TrainingImages,
+    images: KeptImages,
+    sampler: PKSampler,
+    config: TrainingConfig,
+    seed: int,
+    device: torch.device,
+) -> BatchLoader:
+    labels = images.sampler_labels()
+    return BatchLoader(data.images, images.rows, labels, sampler, images.turns, config.augment, seed, device)
 
 
-def _local_neighbours(graph: pd.DataFrame, names: list[str]) -> Indices:
-    """Neighbours as positions in `names`, (I, k) int64, nearest first; those that are not kept are -1."""
-    number = {name: index for index, name in enumerate(names)}
-    width = int(graph["rank"].max()) + 1 if len(graph) else 1
-    neighbours = np.full((len(names), width), -1, np.int64)
-    for identity, neighbour, rank in zip(graph["identity"], graph["neighbour"], graph["rank"], strict=True):
-        if identity in number and neighbour in number:
-            neighbours[number[identity], rank] = number[neighbour]
-    return neighbours
+class _Run:
+    """The parts of one training run, and what passes between them."""
+
+    def __init__(
+        self, data: TrainingImages, triplets: pd.DataFrame, graph: pd.DataFrame, encoder: Encoder, plan: _Plan
+    ) -> None:
+        config, seed = plan.training, plan.seed
+        kept, held_out = carve_validation(data.labels, config.validation, seed)
+        images = _kept_images(data, kept, config)
+        self._data, self._kept, self._plan, self._config = data, images, plan, config
+        self._sampler = _make_sampler(images, images.hard_partners(triplets, graph), config, seed)
+        self._loader = _make_loader(data, images, self._sampler, config, seed, next(encoder.parameters()).device)
+        self._learner = Learner(encoder, config)
+        self._monitor = CollapseMonitor(self._learner, config.margin, config.on_collapse)
+        self._validation = Validation(data.images, data.rows[held_out], data.labels[held_out], seed)
+        self._best = Best()
+        self._history: list[dict[str, float]] = []
+        self._images, self._seconds = 0, 0.0
+        self._last_batch: Batch | None = None
+
+    def learn(self, first: int, last: int, progress: Progress) -> None:
+        """The steps `first` to `last` − 1, and a row of the history."""
+        started = time.perf_counter()
+        looks: list[Health] = []
+        for step, batch in self._loader.run(first, last):
+            self._learner.learn(step, batch)
+            if (step + 1 - first) % _CHECK_EVERY == 0 or step + 1 == last:
+                looks.append(self._look(step + 1))
+            self._images += len(batch.images)
+            self._last_batch = batch
+            progress.advance()
+        self._seconds += time.perf_counter() - started
+        rate = self._learner.rate_factor * learning_rate_at(last - 1, self._config)
+        self._history.append({"step": last, **Health.mean(looks).figures(), "learning_rate": rate})
+
+    def _look(self, step: int) -> Health:
+        health = self._learner.read()
+        if not math.isfinite(health.loss):
+            raise TrainingError(f"The loss is {health.loss} at step {step}: lower training.learning_rate.")
+        self._monitor.check(step, health)
+        return health
+
+    def validate(self, step: int, progress: Progress) -> None:
+        """Offers the weights after `step` steps."""
+        row = self._history[-1]
+        row["validation_eer"] = self._validation.eer(self._learner.average)
+        self._best.offer(self._learner.average, step, row["validation_eer"])
+        progress.note(loss=row["loss"], active=row["active"], validation_eer=row["validation_eer"])
+
+    def refresh_groups(self, step: int) -> None:
+        """Finds out which identities are confused now, where the next batches shall know."""
+        every, last = self._config.refresh_every, self._config.steps
+        if every and step % every == 0 and step < last:
+            embeddings = embed(self._learner.average, self._data.images, self._kept.rows)
+            self._sampler.replace_hard(self._kept.new_partners(embeddings, _NEIGHBOURS))
+
+    def snapshot(self, step: int) -> Snapshot:
+        """All state after `step` steps."""
+        tensors, values = self._learner.snapshot()
+        tensors |= {f"best.{name}": value for name, value in self._best.state.items()}
+        tensors |= {"hard.triplets": torch.from_numpy(self._sampler.hard.triplets)}
+        tensors |= {"hard.neighbours": torch.from_numpy(self._sampler.hard.neighbours), "random": torch.get_rng_state()}
+        best = {"step": self._best.step, "eer": self._best.eer}
+        values |= {"step": step, "best": best, "history": self._history, "events": self._monitor.events}
+        return Snapshot(tensors, values)
+
+    def resume(self, snapshot: Snapshot | None) -> int:
+        """Takes over a snapshot; returns the steps that are done."""
+        if snapshot is None:
+            return 0
+        tensors, values = snapshot.tensors, snapshot.values
+        self._learner.restore(tensors, values)
+        self._best = Best(below("best.", tensors), values["best"]["step"], values["best"]["eer"])
+        self._sampler.replace_hard(HardPartners(tensors["hard.triplets"].numpy(), tensors["hard.neighbours"].numpy()))
+        torch.set_rng_state(tensors["random"])
+        print(f"going on at step {values['step']:,} of a run that was interrupted")
+        self._history = values["history"]
+        self._monitor = CollapseMonitor(
+            self._learner, self._config.margin, self._config.on_collapse, events=values["events"]
+        )
+        return int(values["step"])
+
+    def trained(self) -> TrainedEncoder:
+        """The best weights, and how they came about."""
+        return TrainedEncoder(
+            self._best.state,
+            self._plan.encoder,
+            self._data.config,
+            self._history,
+            self._best.step,
+            self._monitor.events,
+        )
+
+    def speed(self) -> dict[str, float]:
+        """How fast this process trained; nothing for a run that was complete already."""
+        if self._last_batch is None:
+            return {}
+        limit = min(_COMPUTE_SECONDS, _COMPUTE_SHARE * self._seconds)
+        return {
+            "images_per_second": self._images / self._seconds,
+            "compute_images_per_second": compute_only_rate(self._learner, self._last_batch, limit),
+            "data_wait": self._loader.seconds_waited / self._seconds,
+            "seconds": self._seconds,
+        }

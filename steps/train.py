@@ -1,10 +1,12 @@
 """Train: the Siamese encoder, with its curves in MLflow."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from zenml import step
 
+from integrations.checkpoint_store import checkpoint_of
 from integrations.mlflow_registry import load_champion
 from integrations.mlflow_tracking import log_history, log_parameters
 from integrations.zenml_cache import depends_on_code
@@ -33,11 +35,17 @@ def train(
     log_parameters(encoder=encoder, training=training, seed=seed)
     data = training_images(manifest, store, split)
     start = _champion(model_name, store, encoder) if training.warm_start else None
-    trained, speed = fit(data, triplets.table, triplets.graph, encoder, training, seed, start)
+    trained, speed = fit(
+        data, triplets.table, triplets.graph, encoder, training, seed, start, partial(checkpoint_of, model_name)
+    )
     log_history(trained.history, speed)
     best = trained.summary()
     print(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
-    print(f"{speed['images_per_second']:,.0f} images/s, {speed['data_wait']:.0%} of the time spent on input")
+    if speed:
+        print(
+            f"{speed['images_per_second']:,.0f} images/s, {speed['data_wait']:.1%} of the time waiting for data; "
+            f"{speed['compute_images_per_second']:,.0f} images/s on a batch that is there already"
+        )
     return trained
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from siamese_core.augment import augment
+from siamese_core.augment import augment as apply
+from siamese_core.augment import draw_changes
 from siamese_core.config import AugmentConfig
 
 NOTHING = AugmentConfig(rotation=0, scale=0, shear=0, shift=0, elastic=0, brightness=0, contrast=0, flip=False)
@@ -9,6 +10,10 @@ NOTHING = AugmentConfig(rotation=0, scale=0, shear=0, shift=0, elastic=0, bright
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def augment(images: torch.Tensor, config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
+    return apply(images, draw_changes(len(images), config, generator), config)
 
 
 @pytest.fixture
@@ -66,3 +71,10 @@ def test_brightness_moves_the_mean_and_contrast_does_not() -> None:
     contrast = augment(images, replace(NOTHING, contrast=0.5), seeded())
     torch.testing.assert_close(contrast.mean((1, 2, 3)), torch.full((50,), 110.0))
     assert contrast.std((1, 2, 3)).std() > 1
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_quarter_turn_is_exact(images: torch.Tensor, turn: int) -> None:
+    changes = draw_changes(len(images), NOTHING, seeded())
+    found = apply(images, changes, NOTHING, torch.full((len(images),), float(turn)))
+    torch.testing.assert_close(found, torch.rot90(images, turn, (2, 3)), atol=1e-2, rtol=0)

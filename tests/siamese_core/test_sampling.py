@@ -73,3 +73,34 @@ def test_more_identities_than_there_are_is_all_of_them() -> None:
 def test_one_pairable_identity_is_refused_with_numbers() -> None:
     with pytest.raises(DataError, match=r"at least 2 identities.*there are 1 \(2 identities have a single image"):
         PKSampler(np.array([0, 0, 1, 2]), 2, 2)
+
+
+def test_a_share_of_the_batches_is_drawn_from_one_group_and_every_identity_keeps_its_turn() -> None:
+    groups = np.arange(16) % 2
+    sampler = PKSampler(LABELS, 4, 2, seed=0, groups=groups, group_fraction=2 / 3)
+    whole = 0
+    seen: set[int] = set()
+    for step in range(90):
+        identities = np.unique(LABELS[sampler.batch(step)])
+        assert len(identities) == 4
+        whole += len(set(groups[identities])) == 1
+        seen |= set(sampler._seeds_of(step))
+    assert 60 <= whole <= 75  # two in three, and now and then by chance
+    assert seen == set(range(10))
+    turns = [seed for step in range(10) for seed in sampler._seeds_of(step)]
+    assert sorted(turns[:10]) == list(range(10))  # one epoch of seeds
+
+
+def test_a_group_that_is_too_small_is_filled_up() -> None:
+    sampler = PKSampler(LABELS, 6, 2, seed=0, groups=np.arange(16), group_fraction=1.0)
+    assert all(len(np.unique(LABELS[sampler.batch(step)])) == 6 for step in range(10))
+
+
+def test_replaced_neighbours_count_from_the_next_batch_on() -> None:
+    hard = HardPartners(np.empty((0, 3), np.int64), ((np.arange(10)[:, None] + 1) % 10).astype(np.int64))
+    other = HardPartners(hard.triplets, ((np.arange(10)[:, None] + 5) % 10).astype(np.int64))
+    sampler = PKSampler(LABELS, 2, 2, hard=hard, hard_fraction=0.5, seed=0)
+    sampler.replace_hard(other)
+    for step in range(10):
+        a, b = np.unique(LABELS[sampler.batch(step)])
+        assert b - a == 5

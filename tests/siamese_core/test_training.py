@@ -10,12 +10,14 @@ from siamese_core.config import EncoderConfig, SplitConfig, TrainingConfig, Trip
 from siamese_core.devices import choose_device
 from siamese_core.encoders import make_encoder
 from siamese_core.errors import ConfigError, DataError, TrainingError
+from siamese_core.learner import learning_rate_at
 from siamese_core.manifest import Manifest
 from siamese_core.split import Split, make_split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
-from siamese_core.training import learning_rate_at, train, training_images
+from siamese_core.training import train, training_images
 from siamese_core.triplets import Triplets, build_triplets
+from siamese_core.validation import carve_validation
 
 ENCODER = EncoderConfig(width=8, embedding_dim=16)
 CONFIG = TrainingConfig(steps=60, evaluate_every=20, identities_per_batch=8)
@@ -75,12 +77,10 @@ def test_the_triplet_table_changes_the_batches(prepared: tuple[Manifest, ImageSt
 
 
 def test_validation_identities_are_never_trained_on(
-    prepared: tuple[Manifest, ImageStore, Split, Triplets], monkeypatch: pytest.MonkeyPatch
+    prepared: tuple[Manifest, ImageStore, Split, Triplets],
 ) -> None:
-    from siamese_core import training
-
     manifest, store, split, _ = prepared
-    kept, held_out = training._carve_validation(training_images(manifest, store, split).labels, 0.2, seed=0)
+    kept, held_out = carve_validation(training_images(manifest, store, split).labels, 0.2, seed=0)
     labels = training_images(manifest, store, split).labels
     assert not set(labels[kept]) & set(labels[held_out])
     assert len(set(labels[held_out])) >= 2

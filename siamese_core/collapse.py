@@ -1,0 +1,70 @@
+"""What happens when the encoder collapses: it goes back to the last good weights and learns more softly."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from siamese_core.errors import TrainingError
+from siamese_core.health import Health
+from siamese_core.learner import Learner
+
+_ADVICE = "lower training.learning_rate, use training.mining: semi_hard, or a smaller training.margin"
+_MOST_RECOVERIES = 5
+
+
+class CollapseMonitor:
+    """Checks the learner's health now and then; keeps the last good weights."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        margin: float,
+        on_collapse: Literal["recover", "warn", "stop"],
+        events: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Counts the learner's present weights as good; `events` are those of a run that goes on."""
+        self._learner, self._margin, self._on_collapse = learner, margin, on_collapse
+        self._good = learner.weights()
+        self._warned = False
+        self.events = list(events or [])
+
+    def check(self, step: int, health: Health) -> None:
+        """Looks at the means since the last check, after `step` batches.
+
+        Raises:
+            TrainingError: The encoder collapsed, and either `on_collapse` is `stop` or recovering did not help.
+        """
+        condition = health.condition(self._margin)
+        if condition == "collapsed":
+            self._collapsed(step, health)
+        elif condition == "narrow":
+            self._narrow(step, health)
+        else:
+            self._good, self._warned = self._learner.weights(), False
+
+    def _narrow(self, step: int, health: Health) -> None:
+        if not self._warned:
+            self._warned = True
+            self._note(step, "warning", f"the embeddings are close to collapse at step {step:,}: {health}")
+
+    def _collapsed(self, step: int, health: Health) -> None:
+        what = f"the encoder has collapsed at step {step:,}: {health}"
+        recoveries = sum(event["kind"] == "recovery" for event in self.events)
+        if self._on_collapse == "stop" or recoveries >= _MOST_RECOVERIES:
+            again = f" It collapsed {recoveries + 1} times." if recoveries else ""
+            raise TrainingError(f"{what[0].upper()}{what[1:]}.{again} To go on: {_ADVICE}.")
+        if self._on_collapse == "warn":
+            if not any(event["kind"] == "collapse" for event in self.events):
+                self._note(step, "collapse", f"{what}; {_ADVICE}")
+            return
+        self._learner.soften(self._good)
+        self._note(
+            step,
+            "recovery",
+            f"{what}; back to the last good weights, from here with semi-hard mining and "
+            f"{self._learner.rate_factor:g} × the learning rate",
+        )
+
+    def _note(self, step: int, kind: str, message: str) -> None:
+        self.events.append({"step": step, "kind": kind, "message": message})
+        print(f"train: {message}")
