@@ -14,6 +14,9 @@ from mlflow.tracking import MlflowClient
 from siamese_core.plots import to_png
 
 
+_LONGEST_TAG = 5000
+
+
 def log_parameters(**groups: Any) -> None:
     """Logs dataclasses as `group.field`, other values as they are."""
     flat: dict[str, Any] = {}
@@ -22,14 +25,17 @@ def log_parameters(**groups: Any) -> None:
     mlflow.log_params(flat)
 
 
-def log_history(history: list[dict[str, float]], speed: dict[str, float]) -> None:
-    """Logs the training curves over the steps, and how fast training was."""
+def log_history(history: list[dict[str, float]], events: list[dict[str, Any]], speed: dict[str, float]) -> None:
+    """Logs the training curves over the steps, what the collapse monitor saw, and how fast training was."""
     now = round(time.time() * 1000)
     curves = [
         Metric(name, value, now, int(row["step"])) for row in history for name, value in row.items() if name != "step"
     ]
     totals = [Metric(f"train_{name}", value, now, 0) for name, value in speed.items()]
-    _log_batches(curves + totals)
+    recoveries = sum(event["kind"] == "recovery" for event in events)
+    _log_batches([*curves, *totals, Metric("train_recoveries", recoveries, now, 0)])
+    if events:
+        mlflow.set_tag("training_events", "\n".join(event["message"] for event in events)[:_LONGEST_TAG])
 
 
 def log_evaluation(metrics: dict[str, float], figures: dict[str, Figure], page: str) -> None:

@@ -86,6 +86,20 @@ def training_plot(history: list[dict[str, float]]) -> Figure:
     return figure
 
 
+def health_plot(history: list[dict[str, float]]) -> Figure:
+    """How far apart the embeddings of a batch are, and how many dimensions they use; both 0 after a collapse."""
+    figure, axes = _figure("Health of the embeddings", "step", "mean distance in a batch")
+    steps = [row["step"] for row in history]
+    axes.plot(steps, [row["distance"] for row in history], color=OURS)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.label.set_color(OURS)
+    right = axes.twinx()
+    right.plot(steps, [row["effective_rank"] for row in history], color=GENUINE)
+    right.set_ylabel("effective rank", color=GENUINE)
+    right.set_ylim(bottom=0)
+    return figure
+
+
 def to_svg(figure: Figure) -> str:
     """The figure as inline SVG, without what matplotlib would write about itself."""
     buffer = io.StringIO()

@@ -48,6 +48,7 @@ def report_page(
         _comparison(evaluation),
         "<h2>Curves</h2>",
         _plots(figures(evaluation, trained).values()),
+        _events(trained),
         "<h2>Nearest impostor pairs</h2>",
         _pairs(evaluation.worst_false_matches, manifest, store),
         "<h2>Farthest genuine pairs</h2>",
@@ -67,6 +68,7 @@ def figures(evaluation: Evaluation, trained: TrainedEncoder) -> dict[str, Figure
         "roc": plots.roc_plot(evaluation),
         "distances": plots.distance_plot(evaluation),
         "training": plots.training_plot(trained.history),
+        "health": plots.health_plot(trained.history),
     }
 
 
@@ -176,6 +178,14 @@ def _comparison(evaluation: Evaluation) -> str:
         f"FNMR at its own {evaluation.default}",
     ]
     return table(head, rows)
+
+
+def _events(trained: TrainedEncoder) -> str:
+    return "".join(
+        f'<p><strong class="warn">Training, step {event["step"]:,}: {event["kind"]}.</strong> '
+        f"{escape(event['message'])}</p>"
+        for event in trained.events
+    )
 
 
 def _plots(drawn: Iterable[Figure]) -> str:

@@ -38,7 +38,7 @@ def train(
     trained, speed = fit(
         data, triplets.table, triplets.graph, encoder, training, seed, start, partial(checkpoint_of, model_name)
     )
-    log_history(trained.history, speed)
+    log_history(trained.history, trained.events, speed)
     best = trained.summary()
     print(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
     if speed:

@@ -144,3 +144,24 @@ def test_a_misspelt_setting_is_refused() -> None:
 
     with pytest.raises(ValueError, match="visible_device"):
         LocalProcessSettings.model_validate({"visible_device": "0"})
+
+
+def test_a_train_process_that_is_killed_goes_on_by_the_retry(project: Project, glyphs: Path) -> None:
+    from zenml.client import Client
+
+    path = config(project, "retried.yaml", glyphs, steps=180, evaluate_every=30, learning_rate=0.0011)
+    plan = yaml.safe_load(path.read_text())
+    plan["parameters"]["model_name"] = "retried"
+    plan["steps"]["train"]["retry"] = {"max_retries": 2}
+    path.write_text(yaml.safe_dump(plan))
+    checkpoint = Path(Client().active_stack.artifact_store.path) / "checkpoints" / "retried.safetensors"
+    process = start(project, path)
+    read_until(process, "training on")
+    (running,) = step_processes()
+    assert wait_until(checkpoint.exists, seconds=60)
+    os.kill(running, signal.SIGKILL)
+    output = process.communicate(timeout=400)[0]
+    assert process.returncode == 0, output
+    assert "of a run that was interrupted" in output
+    run = Client().get_pipeline("training_pipeline").last_run
+    assert run.steps["train"].outputs["encoder"][0].load().history[-1]["step"] == 180
