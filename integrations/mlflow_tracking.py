@@ -13,7 +13,6 @@ from mlflow.tracking import MlflowClient
 
 from siamese_core.plots import to_png
 
-
 _LONGEST_TAG = 5000
 
 

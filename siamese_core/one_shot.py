@@ -35,7 +35,7 @@ def one_shot(
     draws: int = 200,
     seed: int = 0,
 ) -> OneShot:
-    """One-shot error within groups, between two different sources (Lake et al. 2015, section "One-shot classification").
+    """One-shot error within groups, between two different sources (Lake et al. 2015, "One-shot classification").
 
     A draw takes up to `way` identities of one group and two sources (drawers, cameras). The support images are by
     the one, the queries by the other.
