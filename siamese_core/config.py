@@ -138,27 +138,40 @@ class EncoderConfig:
     """The network f that both towers share.
 
     Attributes:
-        architecture: `convnet` (small, any size, grey or rgb) or a torchvision backbone.
+        architecture: `convnet` or `residual` (small, any size, grey or rgb), or a backbone of torchvision.
         embedding_dim: Length of the embedding.
-        width: Channels of the convnet's first layer; later layers have 2, 4 and 4 times as many.
+        width: Channels of the first stage of `convnet` and `residual`; later stages have 2, 4 and 4 times as many.
+        depth: Residual blocks in each of the four stages of `residual`.
+        dropout: Share of the features that is dropped before the head, in training.
         weights_file: A local state dict (`.safetensors`, or `.pt`/`.pth`, read with `weights_only`) to start from.
+        freeze: `body` trains the head alone; the body keeps its weights and its batch norms their statistics.
+        test_time: What an embedding is the mean of, outside training: `none` (the image alone), `flip` (with its
+            mirror image) or `shifts` (with its shifts by 1/32 of its side, to the left, right, top and bottom).
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    architecture: Literal["convnet", "resnet18", "mobilenet_v3"] = "convnet"
+    architecture: Literal["convnet", "residual", "resnet18", "resnet50", "mobilenet_v3"] = "convnet"
     embedding_dim: int = 128
     width: int = 32
+    depth: int = 1
+    dropout: float = 0.0
     weights_file: str | None = None
+    freeze: Literal["none", "body"] = "none"
+    test_time: Literal["none", "flip", "shifts"] = "none"
 
     def __post_init__(self) -> None:
-        known = ("convnet", "resnet18", "mobilenet_v3")
+        known = ("convnet", "residual", "resnet18", "resnet50", "mobilenet_v3")
         _check(
             self.architecture in known,
             "encoder.architecture",
             self.architecture,
             f"one of {', '.join(known)}",
         )
-        _check_positive(self, "encoder", ["embedding_dim", "width"])
+        _check_positive(self, "encoder", ["embedding_dim", "width", "depth"])
+        _check(0 <= self.dropout < 1, "encoder.dropout", self.dropout, "at least 0 and below 1")
+        _check(self.freeze in ("none", "body"), "encoder.freeze", self.freeze, "'none' or 'body'")
+        views = ("none", "flip", "shifts")
+        _check(self.test_time in views, "encoder.test_time", self.test_time, f"one of {', '.join(views)}")
 
 
 @dataclass(frozen=True)
