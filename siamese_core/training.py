@@ -14,15 +14,13 @@ import torch
 from siamese_core.augment import augment
 from siamese_core.config import EncoderConfig, ImageConfig, TrainingConfig
 from siamese_core.devices import choose_device, computes_in_bfloat16, describe_device
-from siamese_core.distances import paired_squared_distances, squared_distances
 from siamese_core.embedding import embed, to_tensor
 from siamese_core.encoders import Encoder, make_encoder
 from siamese_core.errors import TrainingError
 from siamese_core.images import Pixels
-from siamese_core.losses import triplet_loss
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import equal_error_rate, roc
-from siamese_core.mining import MINERS
+from siamese_core.objective import objective
 from siamese_core.pairs import Indices, labels_of, make_pairs, pair_distances
 from siamese_core.progress import track
 from siamese_core.sampling import HardPartners, PKSampler
@@ -150,7 +148,7 @@ class _Loop:
         self._waited += now - self._mark
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate_at(step, self._config)
-        loss, active, spread = self._loss(images, torch.from_numpy(labels).to(self._device))
+        loss, active, spread = self._loss(images, labels, generator)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -159,16 +157,13 @@ class _Loop:
         self._images += len(batch)
         self._mark = time.perf_counter()
 
-    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _loss(
+        self, images: torch.Tensor, labels: npt.NDArray[np.int64], generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             embeddings = self._encoder(images)  # (B, D) float32
-        distances = squared_distances(embeddings.detach(), embeddings.detach())  # (B, B)
-        anchor, positive, negative = MINERS[self._config.mining](distances, labels)
-        d_positive = paired_squared_distances(embeddings[anchor], embeddings[positive])  # (T,)
-        d_negative = paired_squared_distances(embeddings[anchor], embeddings[negative])  # (T,)
-        loss = triplet_loss(d_positive, d_negative, self._config.margin, self._config.reduction)
-        active = (d_positive - d_negative + self._config.margin > 0).detach().float().mean()
-        return loss, active, distances.mean()
+        found = objective(embeddings, labels, self._config, generator)
+        return found.loss, found.active_share, found.mean_distance
 
     def report(self, step: int) -> dict[str, float]:
         """Means since the last report."""
