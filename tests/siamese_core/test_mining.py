@@ -186,6 +186,19 @@ def test_the_seed_decides_what_is_drawn() -> None:
     assert first != other
 
 
+@given(
+    hnp.arrays(np.float32, (3, 6), elements=st.floats(0, 4, width=32) | st.sampled_from([0, 2**-149, 1, 2])),
+    hnp.arrays(np.float32, (3, 2), elements=st.floats(0, 4, width=32) | st.sampled_from([0, 2**-149, 1, 2])),
+)
+def test_the_first_value_beyond_is_exact_to_the_last_bit(values: np.ndarray, threshold: np.ndarray) -> None:
+    values = np.abs(np.concatenate([values, np.full((3, 1), np.inf, np.float32)], axis=1))
+    columns = mining._first_beyond(torch.from_numpy(values), torch.from_numpy(np.abs(threshold))).numpy()
+    for row in range(3):
+        for place in range(2):
+            expected = min(value for value in values[row] if value > abs(threshold[row, place]))
+            assert values[row, columns[row, place]] == expected
+
+
 def test_a_draw_never_leaves_the_weights() -> None:
     """The largest number below 1, and weights of zero at both ends."""
     weights = torch.tensor([[0.0, 0.0, 0.1, 0.3, 0.6, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])

@@ -160,7 +160,7 @@ def test_nothing_is_read_back_from_the_device(config: TrainingConfig) -> None:
         embeddings = torch.randn(24, 4, requires_grad=True)
         found = objective(embeddings, labels, config, torch.Generator().manual_seed(0))
         found.loss.backward()
-        with pytest.raises(Exception, match="aten._local_scalar_dense"):
+        with pytest.raises(Exception, match="_local_scalar_dense"):
             found.loss.item()
 
 
