@@ -102,11 +102,10 @@ def batch_hard(
     """
     found = Positives.of(labels)
     on = found.on(distances.device)
-    d_positive = distances[on.anchor[:, None], on.member].masked_fill(~on.is_positive, -torch.inf)  # (A, S)
-    farthest = on.member.gather(1, _ranked(d_positive, positives, largest=True))  # (A, ranks of positives)
-    nearest = _ranked(
-        _to_negatives(distances, on.anchor, on.member), negatives, largest=False
-    )  # (A, ranks of negatives)
+    to_positives = distances[on.anchor[:, None], on.member].masked_fill(~on.is_positive, -torch.inf)  # (A, S)
+    to_negatives = _to_negatives(distances, on.anchor, on.member)  # (A, B)
+    farthest = on.member.gather(1, _ranked(to_positives, positives, largest=True))  # (A, ranks of positives)
+    nearest = _ranked(to_negatives, negatives, largest=False)  # (A, ranks of negatives)
     has_positive = _ranks(positives, farthest.shape[1]) <= found.is_positive.sum(1, keepdims=True)
     has_negative = _ranks(negatives, nearest.shape[1]) <= found.negatives
     places = np.nonzero(has_positive[:, :, np.newaxis] & has_negative[:, np.newaxis, :])
