@@ -34,12 +34,14 @@ class Batch:
         labels: (B,) int64 identities on the host, where miners need them.
         turns: (B,) float32 quarter turns on the device.
         changes: (B, n) float32 numbers for the augmentation, on the device.
+        generator: Of this step, on the host, for what else is random.
     """
 
     images: Tensor
-    labels: Tensor
+    labels: Indices
     turns: Tensor
     changes: Tensor
+    generator: torch.Generator
 
 
 class BatchLoader:
@@ -92,9 +94,10 @@ class BatchLoader:
         image, turn = np.divmod(chosen, self._turns)
         return Batch(
             self._images(self._rows[image]),
-            torch.from_numpy(self._labels[chosen]),
+            self._labels[chosen],
             self._send(torch.from_numpy(turn.astype(np.float32))),
             self._send(draw_changes(len(chosen), self._augmentation, generator)),
+            generator,
         )
 
     def _images(self, rows: Indices) -> Tensor:

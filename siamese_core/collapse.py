@@ -13,20 +13,25 @@ _MOST_RECOVERIES = 5
 
 
 class CollapseMonitor:
-    """Checks the learner's health now and then; keeps the last good weights."""
+    """Checks the learner's health now and then.
+
+    Attributes:
+        good: The last weights that were healthy.
+        warned: Whether it has warned since.
+        events: What it saw and did: `step`, `kind` (warning, collapse or recovery) and `message`.
+    """
 
     def __init__(
         self,
         learner: Learner,
         margin: float,
         on_collapse: Literal["recover", "warn", "stop"],
-        events: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Counts the learner's present weights as good; `events` are those of a run that goes on."""
+        """Counts the learner's present weights as good."""
         self._learner, self._margin, self._on_collapse = learner, margin, on_collapse
-        self._good = learner.weights()
-        self._warned = False
-        self.events = list(events or [])
+        self.good = learner.weights()
+        self.warned = False
+        self.events: list[dict[str, Any]] = []
 
     def check(self, step: int, health: Health) -> None:
         """Looks at the means since the last check, after `step` batches.
@@ -40,11 +45,11 @@ class CollapseMonitor:
         elif condition == "narrow":
             self._narrow(step, health)
         else:
-            self._good, self._warned = self._learner.weights(), False
+            self.good, self.warned = self._learner.weights(), False
 
     def _narrow(self, step: int, health: Health) -> None:
-        if not self._warned:
-            self._warned = True
+        if not self.warned:
+            self.warned = True
             self._note(step, "warning", f"the embeddings are close to collapse at step {step:,}: {health}")
 
     def _collapsed(self, step: int, health: Health) -> None:
@@ -57,7 +62,7 @@ class CollapseMonitor:
             if not any(event["kind"] == "collapse" for event in self.events):
                 self._note(step, "collapse", f"{what}; {_ADVICE}")
             return
-        self._learner.soften(self._good)
+        self._learner.soften(self.good)
         self._note(
             step,
             "recovery",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from siamese_core.errors import ConfigError
 
 _STRICT = {"extra": "forbid"}
 
 Level = Literal["error", "warning", "off"]
+Mining = Literal["semi_hard", "batch_hard", "batch_all", "distance_weighted", "easy_positive"]
 
 
 def _check(holds: bool, name: str, value: object, allowed: str) -> None:
@@ -140,7 +141,8 @@ class EncoderConfig:
     Attributes:
         architecture: `convnet` or `residual` (small, any size, grey or rgb), or a backbone of torchvision.
         embedding_dim: Length of the embedding.
-        width: Channels of the first stage of `convnet` and `residual`; later stages have 2, 4 and 4 times as many.
+        width: Sets the channels of `convnet` (width / 2, then 2, 4 and 4 times the width) and of `residual` (width,
+            then 2, 4 and 4 times as many).
         depth: Residual blocks in each of the four stages of `residual`.
         dropout: Share of the features that is dropped before the head, in training.
         weights_file: A local state dict (`.safetensors`, or `.pt`/`.pth`, read with `weights_only`) to start from.
@@ -216,13 +218,22 @@ class TrainingConfig:
         singletons_per_batch: Images of identities with a single image, added to each batch as negatives.
         hard_fraction: Share of a batch's identities that are confusable partners of the others, taken from
             the triplet table and the identity-neighbour graph.
-        sibling_fraction: Share of the batches whose identities all lie below the same folder (the characters of one
-            alphabet, say).
+        sibling_fraction: Share of the batches whose identities lie below the same folder (the characters of one
+            alphabet, say), or below a few.
+        siblings: Identities that each of these folders gives to such a batch.
         refresh_every: Steps after which the confusable partners are found anew, by the encoder as it is then; a
             multiple of `evaluate_every`, or 0 for never.
         turns_as_identities: An image turned by 90, 180 or 270 degrees counts as another identity's (for characters).
         margin: α of the triplet loss, in squared L2 distance of unit vectors (0 to 4).
-        mining: Which triplets of a batch are learned from.
+        mining: Which triplets of a batch are learned from. `semi_hard`: for each positive pair the nearest negative
+            beyond the positive. `batch_hard`: for each anchor the farthest positive and the nearest negative.
+            `batch_all`: every triplet. `distance_weighted`: for each positive pair a random negative, all distances
+            equally often. `easy_positive`: for each anchor the nearest positive, with a semi-hard negative.
+        hardest_positives: First and last rank of the positives of `batch_hard`, 1 being the farthest; (2, 3) skips
+            the hardest, which with noisy labels are the wrong ones.
+        hardest_negatives: The same for its negatives, 1 being the nearest.
+        loss: `triplet`, or `selectively_contrastive`, which drops the pull on the positive where the negative is
+            nearer: with it `batch_hard` need not collapse.
         reduction: `sum` (the definition) or `mean_active`.
         learning_rate: Peak of the warm-up-cosine schedule.
         weight_decay: AdamW's weight decay.
@@ -247,10 +258,14 @@ class TrainingConfig:
     singletons_per_batch: int = 16
     hard_fraction: float = 0.5
     sibling_fraction: float = 0.0
+    siblings: int = 20
     refresh_every: int = 0
     turns_as_identities: bool = False
     margin: float = 0.2
-    mining: Literal["semi_hard", "batch_hard"] = "semi_hard"
+    mining: Mining = "semi_hard"
+    hardest_positives: tuple[int, int] = (1, 1)
+    hardest_negatives: tuple[int, int] = (1, 1)
+    loss: Literal["triplet", "selectively_contrastive"] = "triplet"
     reduction: Literal["sum", "mean_active"] = "sum"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -265,7 +280,7 @@ class TrainingConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        names = ["steps", "margin", "learning_rate", "evaluate_every"]
+        names = ["steps", "margin", "learning_rate", "evaluate_every", "siblings"]
         _check_positive(self, "training", names)
         _check_fraction(self, "training", ["hard_fraction", "sibling_fraction", "warmup"])
         _check(0 <= self.weight_average < 1, "training.weight_average", self.weight_average, "at least 0 and below 1")
@@ -284,6 +299,25 @@ class TrainingConfig:
             _check(value >= least, f"training.{name}", value, f"at least {least}")
         _check(0 <= self.validation < 1, "training.validation", self.validation, "at least 0 and below 1")
         _check(0 < self.margin < 4, "training.margin", self.margin, "above 0 and below 4 (unit vectors)")
+        self._check_mining()
+
+    def _check_mining(self) -> None:
+        known = get_args(Mining)
+        _check(self.mining in known, "training.mining", self.mining, f"one of {', '.join(known)}")
+        losses = ("triplet", "selectively_contrastive") if self.mining != "batch_all" else ("triplet",)
+        _check(self.loss in losses, "training.loss", self.loss, f"{' or '.join(losses)} (mining is {self.mining})")
+        self._check_ranks("hardest_positives")
+        self._check_ranks("hardest_negatives")
+        most = self.images_per_identity - 1
+        reachable = self.hardest_positives[0] <= most
+        _check(reachable, "training.hardest_positives", self.hardest_positives, f"from {most} (K − 1) or less")
+
+    def _check_ranks(self, name: str) -> None:
+        ranks = getattr(self, name)
+        in_order = len(ranks) == 2 and 1 <= ranks[0] <= ranks[1]
+        _check(in_order, f"training.{name}", ranks, "a first and a last rank, from 1 up")
+        used = self.mining == "batch_hard" or tuple(ranks) == (1, 1)
+        _check(used, f"training.{name}", ranks, "(1, 1) unless training.mining is batch_hard")
 
 
 @dataclass(frozen=True)

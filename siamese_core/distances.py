@@ -18,21 +18,23 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """
     with torch.autocast(x.device.type, enabled=False):
         x, y = x.float(), y.float()
-        products = x @ y.T  # (N, M)
-        distances = (x * x).sum(1, keepdim=True) - 2 * products + (y * y).sum(1)
-        return distances.clamp_min(0)
+        distances = x @ y.T  # (N, M)
+        # ‖x‖² − 2xy + ‖y‖², in place: each copy would be another N·M floats.
+        distances.mul_(-2).add_((x * x).sum(1, keepdim=True)).add_((y * y).sum(1))
+        return distances.clamp_min_(0)
 
 
-def paired_squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared L2 distances between x[i] and y[i].
+def paired_squared_distances(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Squared L2 distances between x[first[i]] and x[second[i]].
 
     Args:
         x: (N, D) embeddings.
-        y: (N, D) embeddings.
+        first: (T,) int64 rows of x.
+        second: (T,) int64 rows of x.
 
     Returns:
-        (N,) float32.
+        (T,) float32, from the differences, so that small distances are exact too.
     """
-    with torch.autocast(x.device.type, enabled=False):
-        difference = x.float() - y.float()
-        return (difference * difference).sum(1)
+    x = x.float()
+    difference = x[first].sub_(x[second])  # (T, D)
+    return (difference * difference).sum(1)

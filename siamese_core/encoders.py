@@ -140,17 +140,18 @@ _VIEWS: dict[str, Callable[[Tensor], list[Tensor]]] = {"flip": _flips, "shifts":
 
 
 def _convnet(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
-    """Four convolutions, three halvings, and a 4×4 map: at any size the layout of the image is kept."""
-    widths = [config.width, 2 * config.width, 4 * config.width, 4 * config.width]
+    """Four convolutions, three halvings, and a 4×4 map: at any size the layout of the image is kept.
+
+    An image is halved before it is normalised, on a quarter of the numbers; and the first layer, whose maps are the
+    largest, is narrow. Both cost nothing in quality and together make a step twice as fast (docs/experiments.md).
+    """
+    widths = [max(1, config.width // 2), 2 * config.width, 4 * config.width, 4 * config.width]
     layers: list[nn.Module] = []
     for index, (before, after) in enumerate(zip([channels, *widths], widths, strict=False)):
-        layers += [
-            nn.Conv2d(before, after, 3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(inplace=True),
-        ]
+        layers.append(nn.Conv2d(before, after, 3, padding=1, bias=False))
         if index < 3:
             layers.append(nn.MaxPool2d(2))
+        layers += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
     layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten()]
     return nn.Sequential(*layers), widths[-1] * 16
 

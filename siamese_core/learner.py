@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,11 +15,9 @@ from siamese_core.augment import augment
 from siamese_core.batches import Batch
 from siamese_core.config import TrainingConfig
 from siamese_core.devices import computes_in_bfloat16
-from siamese_core.distances import paired_squared_distances, squared_distances
-from siamese_core.encoders import Encoder
+from siamese_core.encoders import Encoder, trainable_parameters
 from siamese_core.health import Health, effective_rank
-from siamese_core.losses import triplet_loss
-from siamese_core.mining import MINERS
+from siamese_core.objective import Objective, objective
 
 State = dict[str, Tensor]
 
@@ -39,7 +38,8 @@ class Learner:
         """Takes over an encoder that is on its device already."""
         self.encoder, self.config = encoder, config
         self.average = copy.deepcopy(encoder).eval() if config.weight_average > 0 else encoder
-        self.mining, self.rate_factor = config.mining, 1.0
+        self.softened, self.rate_factor = False, 1.0
+        self._soft_config = replace(config, mining="semi_hard", hardest_positives=(1, 1), hardest_negatives=(1, 1))
         self._device = next(encoder.parameters()).device
         automatic = config.precision == "auto" and computes_in_bfloat16(self._device)
         self._bfloat16 = automatic or config.precision == "bfloat16"
@@ -55,35 +55,30 @@ class Learner:
         images = augment(batch.images.float(), batch.changes, self.config.augment, batch.turns)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             embeddings = self.encoder(images)  # (B, D) float32
-        loss = self._loss(embeddings, batch.labels)
+        found = objective(
+            embeddings, batch.labels, self._soft_config if self.softened else self.config, batch.generator
+        )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        found.loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        self._follow(step)
+        with torch.no_grad():
+            self._observe(found, embeddings)
+            self._follow(step)
 
-    def _loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            distances = squared_distances(embeddings, embeddings)  # (B, B)
-        anchor, positive, negative = MINERS[self.mining](distances, labels.to(self._device))
-        d_positive = paired_squared_distances(embeddings[anchor], embeddings[positive])  # (T,)
-        d_negative = paired_squared_distances(embeddings[anchor], embeddings[negative])  # (T,)
-        loss = triplet_loss(d_positive, d_negative, self.config.margin, self.config.reduction)
-        with torch.no_grad():
-            each = torch.relu(d_positive - d_negative + self.config.margin)  # (T,)
-            rank = effective_rank(embeddings)
-            self._sums += torch.stack([loss, distances.mean(), rank, (each > 0).float().mean(), each.mean()])
+    def _observe(self, found: Objective, embeddings: Tensor) -> None:
+        rank = effective_rank(embeddings)
+        each = found.total / max(1, found.triplets)
+        self._sums += torch.stack([found.loss, found.mean_distance, rank, found.active_share, each])
         self._batches += 1
-        return loss
 
     def _follow(self, step: int) -> None:
         """The average follows the weights; slowly, once there is something to average."""
         if self.average is self.encoder:
             return
         weight = 1 - min(self.config.weight_average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            own, following = self.encoder.state_dict(), self.average.state_dict()
-            floats = [name for name, value in own.items() if value.is_floating_point()]
-            torch._foreach_lerp_([following[name] for name in floats], [own[name] for name in floats], weight)
+        own, following = self.encoder.state_dict(), self.average.state_dict()
+        floats = [name for name, value in own.items() if value.is_floating_point()]
+        torch._foreach_lerp_([following[name] for name in floats], [own[name] for name in floats], weight)
 
     def read(self) -> Health:
         """Means over the batches since the last call; waits for the device."""
@@ -97,7 +92,7 @@ class Learner:
         self.encoder.load_state_dict(weights)
         if self.average is not self.encoder:
             self.average.load_state_dict(weights)
-        self.mining = "semi_hard"
+        self.softened = True
         self.rate_factor /= 2
         self._optimizer = self._fresh_optimizer()
 
@@ -112,7 +107,7 @@ class Learner:
             tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in moments.items()}
-        return tensors, {"mining": self.mining, "rate_factor": self.rate_factor}
+        return tensors, {"softened": self.softened, "rate_factor": self.rate_factor}
 
     def restore(self, tensors: State, values: dict[str, Any]) -> None:
         """Takes over what `snapshot` gave."""
@@ -125,11 +120,11 @@ class Learner:
             moments.setdefault(int(number), {})[moment] = value
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.mining, self.rate_factor = values["mining"], values["rate_factor"]
+        self.softened, self.rate_factor = values["softened"], values["rate_factor"]
 
     def _fresh_optimizer(self) -> torch.optim.AdamW:
         config, fused = self.config, self._device.type == "cuda"
-        parameters = self.encoder.parameters()
+        parameters = trainable_parameters(self.encoder)
         return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
 
 

@@ -34,8 +34,8 @@ class PKSampler:
     draws one of its triplets, whose anchor and positive are among its K images and whose negative's identity
     joins the batch with that negative; where that fails, the seed's nearest neighbour identity joins.
 
-    A share of the batches is drawn from one group of identities each (characters of one alphabet, say): such a
-    batch has one seed, and its other identities are members of the seed's group, at random.
+    A share of the batches is drawn from a few groups of identities (characters of one alphabet, say): such a batch
+    has one seed for each `group_size` identities, and the others are members of the seeds' groups, at random.
 
     Identities with one image cannot be an anchor. They take turns as extra negatives.
 
@@ -54,6 +54,7 @@ class PKSampler:
         seed: int = 0,
         groups: Indices | None = None,
         group_fraction: float = 0.0,
+        group_size: int = 20,
     ) -> None:
         """Prepares the sampler.
 
@@ -66,7 +67,8 @@ class PKSampler:
             hard_fraction: Share of the P identities that are partners of the others.
             seed: Of all random choices.
             groups: (I,) int64, the group of each identity.
-            group_fraction: Share of the batches that are drawn from one group each.
+            group_fraction: Share of the batches that are drawn from few groups.
+            group_size: Identities that each of these groups gives, the seed among them; fewer if it has fewer.
 
         Raises:
             DataError: Fewer than two identities have two images.
@@ -87,6 +89,9 @@ class PKSampler:
         self._seeds = max(1, self._p - self._partners)
         self._labels, self._seed = labels, seed
         self._groups = groups if groups is not None else np.zeros(len(sizes), np.int64)
+        self._members = [self._pairable[number] for number in _group(self._groups[self._pairable])]
+        self._group_size = group_size
+        self._group_seeds = max(1, round(self._p / group_size))
         self._group_fraction = group_fraction if groups is not None else 0.0
         self.replace_hard(hard or HardPartners(np.empty((0, 3), np.int64), np.empty((len(sizes), 0), np.int64)))
 
@@ -101,7 +106,8 @@ class PKSampler:
         seeds = self._seeds_of(step)
         chosen: dict[int, list[int]] = {seed: [] for seed in seeds}
         if self._is_group_batch(step):
-            self._add_group(seeds[0], chosen, rng)
+            for seed in seeds:
+                self._add_siblings(seed, chosen, rng)
         else:
             for turn in range(self._partners):
                 self._add_partner(seeds[turn % len(seeds)], chosen, rng)
@@ -113,9 +119,9 @@ class PKSampler:
     def _seeds_of(self, step: int) -> list[int]:
         """The next identities of an endless row of permutations."""
         total, group_batches = len(self._pairable), self._group_batches_before(step)
-        start = group_batches + (step - group_batches) * self._seeds
+        start = group_batches * self._group_seeds + (step - group_batches) * self._seeds
         seeds: dict[int, None] = {}
-        for position in range(start, start + (1 if self._is_group_batch(step) else self._seeds)):
+        for position in range(start, start + (self._group_seeds if self._is_group_batch(step) else self._seeds)):
             epoch, place = divmod(position, total)
             seeds[int(self._permutation(epoch)[place])] = None
         return list(seeds)
@@ -129,9 +135,10 @@ class PKSampler:
     def _is_group_batch(self, step: int) -> bool:
         return self._group_batches_before(step + 1) > self._group_batches_before(step)
 
-    def _add_group(self, seed: int, chosen: dict[int, list[int]], rng: np.random.Generator) -> None:
-        members = self._pairable[self._groups[self._pairable] == self._groups[seed]]
-        for identity in rng.permutation(members[members != seed])[: self._p - 1]:
+    def _add_siblings(self, seed: int, chosen: dict[int, list[int]], rng: np.random.Generator) -> None:
+        members = np.setdiff1d(self._members[self._groups[seed]], np.fromiter(chosen, np.int64))
+        wanted = min(self._group_size - 1, self._p - len(chosen))
+        for identity in rng.permutation(members)[:wanted]:
             chosen[int(identity)] = []
 
     def _add_partner(self, seed: int, chosen: dict[int, list[int]], rng: np.random.Generator) -> None:

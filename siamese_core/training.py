@@ -161,6 +161,7 @@ def _make_sampler(images: KeptImages, hard: HardPartners, config: TrainingConfig
         seed,
         images.siblings(),
         config.sibling_fraction,
+        config.siblings,
     )
 
 
@@ -186,8 +187,9 @@ class _Run:
         kept, held_out = carve_validation(data.labels, config.validation, seed)
         images = _kept_images(data, kept, config)
         self._data, self._kept, self._plan, self._config = data, images, plan, config
+        self._device = next(encoder.parameters()).device
         self._sampler = _make_sampler(images, images.hard_partners(triplets, graph), config, seed)
-        self._loader = _make_loader(data, images, self._sampler, config, seed, next(encoder.parameters()).device)
+        self._loader = _make_loader(data, images, self._sampler, config, seed, self._device)
         self._learner = Learner(encoder, config)
         self._monitor = CollapseMonitor(self._learner, config.margin, config.on_collapse)
         self._validation = Validation(data.images, data.rows[held_out], data.labels[held_out], seed)
@@ -236,10 +238,12 @@ class _Run:
         """All state after `step` steps."""
         tensors, values = self._learner.snapshot()
         tensors |= {f"best.{name}": value for name, value in self._best.state.items()}
+        tensors |= {f"good.{name}": value for name, value in self._monitor.good.items()}
         tensors |= {"hard.triplets": torch.from_numpy(self._sampler.hard.triplets)}
         tensors |= {"hard.neighbours": torch.from_numpy(self._sampler.hard.neighbours), "random": torch.get_rng_state()}
         best = {"step": self._best.step, "eer": self._best.eer}
-        values |= {"step": step, "best": best, "history": self._history, "events": self._monitor.events}
+        monitor = {"warned": self._monitor.warned, "events": self._monitor.events}
+        values |= {"step": step, "best": best, "history": self._history, "monitor": monitor}
         return Snapshot(tensors, values)
 
     def resume(self, snapshot: Snapshot | None) -> int:
@@ -253,9 +257,8 @@ class _Run:
         torch.set_rng_state(tensors["random"])
         print(f"going on at step {values['step']:,} of a run that was interrupted")
         self._history = values["history"]
-        self._monitor = CollapseMonitor(
-            self._learner, self._config.margin, self._config.on_collapse, events=values["events"]
-        )
+        self._monitor.good = {name: value.to(self._device) for name, value in below("good.", tensors).items()}
+        self._monitor.warned, self._monitor.events = values["monitor"]["warned"], values["monitor"]["events"]
         return int(values["step"])
 
     def trained(self) -> TrainedEncoder:

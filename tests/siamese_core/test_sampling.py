@@ -75,9 +75,9 @@ def test_one_pairable_identity_is_refused_with_numbers() -> None:
         PKSampler(np.array([0, 0, 1, 2]), 2, 2)
 
 
-def test_a_share_of_the_batches_is_drawn_from_one_group_and_every_identity_keeps_its_turn() -> None:
+def test_a_share_of_the_batches_is_drawn_from_few_groups_and_every_identity_keeps_its_turn() -> None:
     groups = np.arange(16) % 2
-    sampler = PKSampler(LABELS, 4, 2, seed=0, groups=groups, group_fraction=2 / 3)
+    sampler = PKSampler(LABELS, 4, 2, seed=0, groups=groups, group_fraction=2 / 3, group_size=4)
     whole = 0
     seen: set[int] = set()
     for step in range(90):
@@ -89,6 +89,15 @@ def test_a_share_of_the_batches_is_drawn_from_one_group_and_every_identity_keeps
     assert seen == set(range(10))
     turns = [seed for step in range(10) for seed in sampler._seeds_of(step)]
     assert sorted(turns[:10]) == list(range(10))  # one epoch of seeds
+
+
+def test_two_groups_give_half_a_batch_each() -> None:
+    labels = np.repeat(np.arange(40), 2)
+    groups = np.arange(40) // 10
+    sampler = PKSampler(labels, 8, 2, seed=0, groups=groups, group_fraction=1.0, group_size=4)
+    sizes = [sorted(np.bincount(groups[np.unique(labels[sampler.batch(step)])])) for step in range(30)]
+    assert all(size[-2:] == [4, 4] or size[-1:] == [8] for size in sizes)
+    assert any(size[-2:] == [4, 4] for size in sizes)
 
 
 def test_a_group_that_is_too_small_is_filled_up() -> None:
