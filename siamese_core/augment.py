@@ -24,19 +24,20 @@ def draw_changes(batch: int, config: AugmentConfig, generator: torch.Generator) 
     return torch.rand(batch, columns, generator=generator)
 
 
-def augment(images: Tensor, changes: Tensor, config: AugmentConfig, turns: Tensor | None = None) -> Tensor:
+def augment(images: Tensor, changes: Tensor, config: AugmentConfig, symmetries: Tensor | None = None) -> Tensor:
     """Changes each image of a batch.
 
     Args:
         images: (B, C, H, W) float, 0 to 255.
         changes: (B, n) from `draw_changes`, on the same device.
         config: How much.
-        turns: (B,) quarter turns to add to the random rotation.
+        symmetries: (B,) which of the 8 symmetries of the square comes first: s % 4 quarter turns, and from 4 on a
+            mirror image.
 
     Returns:
         (B, C, H, W) float, 0 to 255.
     """
-    grid = F.affine_grid(_affine(changes, config, turns), list(images.shape), align_corners=False)  # (B, H, W, 2)
+    grid = F.affine_grid(_affine(changes, config, symmetries), list(images.shape), align_corners=False)  # (B, H, W, 2)
     if config.elastic > 0:
         grid = grid + _elastic(changes[:, _NUMBERS:], images.shape[-2:], config.elastic)
     # Border padding: what moves in from outside continues the background, whatever its colour.
@@ -44,16 +45,17 @@ def augment(images: Tensor, changes: Tensor, config: AugmentConfig, turns: Tenso
     return _photometric(warped, changes, config)
 
 
-def _affine(changes: Tensor, config: AugmentConfig, turns: Tensor | None) -> Tensor:
+def _affine(changes: Tensor, config: AugmentConfig, symmetries: Tensor | None) -> Tensor:
     """(B, 2, 3) matrices from output to input coordinates, both -1 to 1."""
     signed = 2 * changes - 1
     angle = signed[:, 0] * math.radians(config.rotation)
-    if turns is not None:
-        angle = angle + turns * (math.pi / 2)
     scale = 1 + signed[:, 1] * config.scale
     shear = signed[:, 2] * config.shear
     shift_x, shift_y = (2 * config.shift * signed[:, 3:5]).unbind(1)
     mirror = torch.where(changes[:, 5] < 0.5 * config.flip, -1.0, 1.0)
+    if symmetries is not None:
+        angle = angle + (symmetries % 4) * (math.pi / 2)
+        mirror = torch.where(symmetries >= 4, -mirror, mirror)
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = [cos * mirror, cos * shear - sin, shift_x, sin * mirror, sin * shear + cos, shift_y]
     return torch.stack(rows, dim=1).view(-1, 2, 3)

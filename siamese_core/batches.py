@@ -32,14 +32,14 @@ class Batch:
     Attributes:
         images: (B, C, H, W) uint8 on the device.
         labels: (B,) int64 identities on the host, where miners need them.
-        turns: (B,) float32 quarter turns on the device.
+        symmetries: (B,) float32, the symmetry that each image is seen in, on the device.
         changes: (B, n) float32 numbers for the augmentation, on the device.
         generator: Of this step, on the host, for what else is random.
     """
 
     images: Tensor
     labels: Indices
-    turns: Tensor
+    symmetries: Tensor
     changes: Tensor
     generator: torch.Generator
 
@@ -53,7 +53,7 @@ class BatchLoader:
         rows: Indices,
         labels: Indices,
         sampler: PKSampler,
-        turns_per_image: int,
+        symmetries: int,
         augmentation: AugmentConfig,
         seed: int,
         device: torch.device,
@@ -63,15 +63,15 @@ class BatchLoader:
         Args:
             pixels: (N, H, W, C) uint8, may be memory-mapped.
             rows: (n,) rows of `pixels` that train.
-            labels: (n · T,) identities of the sampler's images.
-            sampler: Chooses among n · T images: image i of the sampler is row i // T, turned i % T times.
-            turns_per_image: T, 1 or 4.
+            labels: (n · S,) identities of the sampler's images.
+            sampler: Chooses among n · S images: image i of the sampler is row i // S in symmetry i % S.
+            symmetries: S, 1, 4 or 8.
             augmentation: How many random numbers an image needs.
             seed: Of the random numbers.
             device: Where batches go.
         """
         self._pixels, self._rows, self._labels = pixels, rows, labels
-        self._sampler, self._turns, self._augmentation = sampler, turns_per_image, augmentation
+        self._sampler, self._symmetries, self._augmentation = sampler, symmetries, augmentation
         self._seed, self._device = seed, device
         self._resident = _resident(pixels, device)
         self.seconds_waited = 0.0
@@ -91,11 +91,11 @@ class BatchLoader:
     def _make(self, step: int) -> Batch:
         chosen = self._sampler.batch(step)
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
-        image, turn = np.divmod(chosen, self._turns)
+        image, symmetry = np.divmod(chosen, self._symmetries)
         return Batch(
             self._images(self._rows[image]),
             self._labels[chosen],
-            self._send(torch.from_numpy(turn.astype(np.float32))),
+            self._send(torch.from_numpy(symmetry.astype(np.float32))),
             self._send(draw_changes(len(chosen), self._augmentation, generator)),
             generator,
         )

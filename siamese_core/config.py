@@ -223,7 +223,8 @@ class TrainingConfig:
         siblings: Identities that each of these folders gives to such a batch.
         refresh_every: Steps after which the confusable partners are found anew, by the encoder as it is then; a
             multiple of `evaluate_every`, or 0 for never.
-        turns_as_identities: An image turned by 90, 180 or 270 degrees counts as another identity's (for characters).
+        symmetries: 4 makes an image that is turned by 90, 180 or 270 degrees another identity's, 8 also its mirror
+            images (more identities to learn from, for characters); 1 leaves it.
         margin: α of the triplet loss, in squared L2 distance of unit vectors (0 to 4).
         mining: Which triplets of a batch are learned from. `semi_hard`: for each positive pair the nearest negative
             beyond the positive. `batch_hard`: for each anchor the farthest positive and the nearest negative.
@@ -260,7 +261,7 @@ class TrainingConfig:
     sibling_fraction: float = 0.0
     siblings: int = 20
     refresh_every: int = 0
-    turns_as_identities: bool = False
+    symmetries: Literal[1, 4, 8] = 1
     margin: float = 0.2
     mining: Mining = "semi_hard"
     hardest_positives: tuple[int, int] = (1, 1)
@@ -299,6 +300,7 @@ class TrainingConfig:
             _check(value >= least, f"training.{name}", value, f"at least {least}")
         _check(0 <= self.validation < 1, "training.validation", self.validation, "at least 0 and below 1")
         _check(0 < self.margin < 4, "training.margin", self.margin, "above 0 and below 4 (unit vectors)")
+        _check(self.symmetries in (1, 4, 8), "training.symmetries", self.symmetries, "1, 4 or 8")
         self._check_mining()
 
     def _check_mining(self) -> None:

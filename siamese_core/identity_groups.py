@@ -1,7 +1,7 @@
 """Which identities are hard to tell apart, in the terms of the sampler: triplets, neighbours, siblings.
 
-The sampler counts images and identities from 0 and may see each image in several quarter turns: image i of the
-store's kept rows in turn t is its image i · T + t, and identity i in turn t its identity i · T + t.
+The sampler counts images and identities from 0 and may see each image in several symmetries (turned, mirrored): image
+i of the store's kept rows in symmetry s is its image i · S + s, and identity i in symmetry s its identity i · S + s.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ class KeptImages:
         rows: (n,) int64 rows of the image store, ascending.
         labels: (n,) int64 identities, 0 to I − 1.
         names: The I identities.
-        turns: T, how many quarter turns make identities of their own: 1 or 4.
+        symmetries: S, how many symmetries make identities of their own: 1, 4 or 8.
     """
 
     rows: Indices
     labels: Indices
     names: list[str]
-    turns: int
+    symmetries: int
 
     def sampler_labels(self) -> Indices:
-        """(n · T,) identities of the sampler's images."""
-        return _turned(self.labels, self.turns).ravel()
+        """(n · S,) identities of the sampler's images."""
+        return _in_each(self.labels, self.symmetries).ravel()
 
     def hard_partners(self, triplets: pd.DataFrame, graph: pd.DataFrame) -> HardPartners:
         """What build_triplets found, as far as its images and identities are kept."""
         known = self._known_triplets(triplets)  # (M, 3)
         return HardPartners(
-            _turned(known, self.turns).transpose(0, 2, 1).reshape(-1, 3), self._turned_neighbours(graph)
+            _in_each(known, self.symmetries).transpose(0, 2, 1).reshape(-1, 3), self._all_neighbours(graph)
         )
 
     def new_partners(self, embeddings: Embeddings, neighbours: int) -> HardPartners:
@@ -52,12 +52,12 @@ class KeptImages:
             neighbours: How many for each identity.
         """
         graph = neighbour_graph(embeddings, self.labels, self.names, neighbours)
-        return HardPartners(np.empty((0, 3), np.int64), self._turned_neighbours(graph))
+        return HardPartners(np.empty((0, 3), np.int64), self._all_neighbours(graph))
 
     def siblings(self) -> Indices:
-        """(I · T,) int64 groups: identities below the same folder, in the same turn."""
+        """(I · S,) int64 groups: identities below the same folder, in the same symmetry."""
         folders, _ = labels_of([name.rpartition("/")[0] for name in self.names])
-        return _turned(folders, self.turns).ravel()
+        return _in_each(folders, self.symmetries).ravel()
 
     def _known_triplets(self, table: pd.DataFrame) -> Indices:
         store_rows = table[["anchor", "positive", "negative"]].to_numpy(np.int64)
@@ -65,18 +65,20 @@ class KeptImages:
         known: Indices = position[(self.rows[position] == store_rows).all(axis=1)]
         return known
 
-    def _turned_neighbours(self, graph: pd.DataFrame) -> Indices:
-        """(I · T, k) neighbours in the same turn, nearest first; those that are not kept are -1."""
+    def _all_neighbours(self, graph: pd.DataFrame) -> Indices:
+        """(I · S, k) neighbours in the same symmetry, nearest first; those that are not kept are -1."""
         number = {name: index for index, name in enumerate(self.names)}
         width = int(graph["rank"].max()) + 1 if len(graph) else 0
         neighbours = np.full((len(self.names), width), -1, np.int64)
         for identity, neighbour, rank in zip(graph["identity"], graph["neighbour"], graph["rank"], strict=True):
             if identity in number and neighbour in number:
                 neighbours[number[identity], rank] = number[neighbour]
-        turned = _turned(neighbours, self.turns).transpose(0, 2, 1).reshape(len(self.names) * self.turns, width)
-        return np.where(np.repeat(neighbours, self.turns, axis=0) < 0, -1, turned)
+        found = (
+            _in_each(neighbours, self.symmetries).transpose(0, 2, 1).reshape(len(self.names) * self.symmetries, width)
+        )
+        return np.where(np.repeat(neighbours, self.symmetries, axis=0) < 0, -1, found)
 
 
-def _turned(numbers: Indices, turns: int) -> Indices:
-    """(..., T): each number's T counterparts."""
-    return numbers[..., np.newaxis] * turns + np.arange(turns)
+def _in_each(numbers: Indices, symmetries: int) -> Indices:
+    """(..., S): each number's S counterparts."""
+    return numbers[..., np.newaxis] * symmetries + np.arange(symmetries)

@@ -52,7 +52,7 @@ class Learner:
         """Learns from one batch."""
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate_factor * learning_rate_at(step, self.config)
-        images = augment(batch.images.float(), batch.changes, self.config.augment, batch.turns)
+        images = augment(batch.images.float(), batch.changes, self.config.augment, batch.symmetries)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             embeddings = self.encoder(images)  # (B, D) float32
         found = objective(

@@ -18,7 +18,7 @@ from siamese_core.config import EncoderConfig, ImageConfig, TrainingConfig
 from siamese_core.devices import choose_device, describe_device
 from siamese_core.embedding import embed
 from siamese_core.encoders import Encoder, make_encoder
-from siamese_core.errors import TrainingError
+from siamese_core.errors import ConfigError, TrainingError
 from siamese_core.health import Health
 from siamese_core.identity_groups import KeptImages
 from siamese_core.images import Pixels
@@ -111,6 +111,11 @@ def train(
     encoder = make_encoder(encoder_config, data.config.channels, seed)
     if start is not None:
         encoder.load_state_dict(start.state)
+    elif encoder_config.freeze == "body" and encoder_config.weights_file is None:
+        raise ConfigError(
+            "encoder.freeze is 'body', but there are no weights to freeze: name encoder.weights_file, or set "
+            "training.warm_start with a champion of this architecture."
+        )
     plan = _Plan(encoder_config, config, seed)
     file = checkpoint(_fingerprint(data, triplets, graph, encoder, plan)) if checkpoint else None
     run = _Run(data, triplets, graph, encoder.to(device), plan)
@@ -147,7 +152,7 @@ def _fingerprint(
 
 def _kept_images(data: TrainingImages, kept: Indices, config: TrainingConfig) -> KeptImages:
     labels, names = labels_of([data.names[label] for label in data.labels[kept]])
-    return KeptImages(data.rows[kept], labels, names, 4 if config.turns_as_identities else 1)
+    return KeptImages(data.rows[kept], labels, names, config.symmetries)
 
 
 def _make_sampler(images: KeptImages, hard: HardPartners, config: TrainingConfig, seed: int) -> PKSampler:
@@ -174,7 +179,7 @@ def _make_loader(
     device: torch.device,
 ) -> BatchLoader:
     labels = images.sampler_labels()
-    return BatchLoader(data.images, images.rows, labels, sampler, images.turns, config.augment, seed, device)
+    return BatchLoader(data.images, images.rows, labels, sampler, images.symmetries, config.augment, seed, device)
 
 
 class _Run:

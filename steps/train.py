@@ -57,8 +57,13 @@ def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> Tra
         return None
     verifier, version = found
     trained = verifier.trained
-    if trained.images != store.config or replace(trained.encoder, weights_file=encoder.weights_file) != encoder:
+    if trained.images != store.config or _architecture(trained.encoder) != _architecture(encoder):
         print(f"starting fresh: version {version} has another architecture or reads its images in another way")
         return None
     print(f"starting from the champion, version {version}")
     return trained
+
+
+def _architecture(encoder: EncoderConfig) -> EncoderConfig:
+    """What decides the shapes of the weights."""
+    return replace(encoder, weights_file=None, freeze="none", dropout=0.0, test_time="none")

@@ -73,8 +73,9 @@ def test_brightness_moves_the_mean_and_contrast_does_not() -> None:
     assert contrast.std((1, 2, 3)).std() > 1
 
 
-@pytest.mark.parametrize("turn", [0, 1, 2, 3])
-def test_a_quarter_turn_is_exact(images: torch.Tensor, turn: int) -> None:
+@pytest.mark.parametrize("symmetry", range(8))
+def test_a_symmetry_is_exact(images: torch.Tensor, symmetry: int) -> None:
     changes = draw_changes(len(images), NOTHING, seeded())
-    found = apply(images, changes, NOTHING, torch.full((len(images),), float(turn)))
-    torch.testing.assert_close(found, torch.rot90(images, turn, (2, 3)), atol=1e-2, rtol=0)
+    found = apply(images, changes, NOTHING, torch.full((len(images),), float(symmetry)))
+    expected = torch.rot90(images, symmetry % 4, (2, 3))
+    torch.testing.assert_close(found, expected.flip(3) if symmetry >= 4 else expected, atol=1e-2, rtol=0)

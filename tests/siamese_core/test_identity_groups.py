@@ -8,8 +8,8 @@ from siamese_core.identity_groups import KeptImages
 NAMES = ["Greek/a", "Greek/b", "Latin/a"]
 
 
-def kept(turns: int) -> KeptImages:
-    return KeptImages(np.array([1, 2, 4, 5, 7]), np.array([0, 0, 1, 1, 2]), NAMES, turns)
+def kept(symmetries: int) -> KeptImages:
+    return KeptImages(np.array([1, 2, 4, 5, 7]), np.array([0, 0, 1, 1, 2]), NAMES, symmetries)
 
 
 TRIPLETS = pd.DataFrame({"anchor": [1, 4, 0], "positive": [2, 5, 2], "negative": [7, 1, 4]})  # row 0 is not kept
@@ -30,25 +30,25 @@ def test_upright_only() -> None:
     assert kept(1).siblings().tolist() == [0, 0, 1]
 
 
-def test_every_turn_has_its_own_identities_triplets_and_neighbours() -> None:
-    turned = kept(4)
-    labels = turned.sampler_labels()
+def test_every_symmetry_has_its_own_identities_triplets_and_neighbours() -> None:
+    found = kept(4)
+    labels = found.sampler_labels()
     assert labels.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7, 8, 9, 10, 11]
-    hard = turned.hard_partners(TRIPLETS, GRAPH)
+    hard = found.hard_partners(TRIPLETS, GRAPH)
     assert len(hard.triplets) == 8
     for anchor, positive, negative in hard.triplets.tolist():
         assert anchor % 4 == positive % 4 == negative % 4  # the same turn
         assert labels[anchor] == labels[positive] != labels[negative]
     assert hard.neighbours.shape == (12, 2)
-    assert hard.neighbours[2].tolist() == [-1, 10]  # Greek/a turned twice: Latin/a turned twice
-    siblings = turned.siblings()
+    assert hard.neighbours[2].tolist() == [-1, 10]  # Greek/a found twice: Latin/a found twice
+    siblings = found.siblings()
     assert siblings[0] == siblings[4] != siblings[8]  # Greek/a and Greek/b upright, Latin/a
     assert siblings[0] != siblings[1]  # another turn
 
 
-@pytest.mark.parametrize("turns", [1, 4])
-def test_new_partners_are_the_nearest_means(turns: int) -> None:
+@pytest.mark.parametrize("symmetries", [1, 4])
+def test_new_partners_are_the_nearest_means(symmetries: int) -> None:
     embeddings = np.array([[0, 1], [0, 1], [1, 0], [1, 0], [0.1, 0.9]], np.float32)
-    hard = kept(turns).new_partners(embeddings, neighbours=1)
+    hard = kept(symmetries).new_partners(embeddings, neighbours=1)
     assert hard.triplets.shape == (0, 3)
-    assert hard.neighbours[:, 0].reshape(3, turns)[:, 0].tolist() == [2 * turns, 2 * turns, 0]
+    assert hard.neighbours[:, 0].reshape(3, symmetries)[:, 0].tolist() == [2 * symmetries, 2 * symmetries, 0]

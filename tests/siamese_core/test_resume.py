@@ -21,7 +21,7 @@ from siamese_core.training import train, training_images
 from siamese_core.triplets import build_triplets
 
 ENCODER = EncoderConfig(width=8, embedding_dim=16)
-# With everything that has state: moving average, refreshed groups, turns, a recovery from collapse.
+# With everything that has state: moving average, refreshed groups, symmetries, a recovery from collapse.
 CONFIG = TrainingConfig(
     steps=80,
     evaluate_every=20,
@@ -32,7 +32,7 @@ CONFIG = TrainingConfig(
     warmup=0.0,
     weight_average=0.9,
     refresh_every=20,
-    turns_as_identities=True,
+    symmetries=4,
     sibling_fraction=0.25,
 )
 

@@ -124,3 +124,23 @@ def test_an_absent_device_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="'cuda' is not available here"):
         choose_device("cuda")
     assert choose_device("auto").type == "cpu"
+
+
+def test_a_frozen_body_needs_weights(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
+    manifest, store, split, triplets = prepared
+    data = training_images(manifest, store, split)
+    with pytest.raises(ConfigError, match=r"name encoder\.weights_file"):
+        train(data, triplets.table, triplets.graph, replace(ENCODER, freeze="body"), CONFIG, 0)
+
+
+def test_only_the_head_of_a_frozen_body_learns(
+    prepared: tuple[Manifest, ImageStore, Split, Triplets],
+) -> None:
+    manifest, store, split, triplets = prepared
+    data = training_images(manifest, store, split)
+    short = replace(CONFIG, steps=10, evaluate_every=10)
+    start, _ = train(data, triplets.table, triplets.graph, ENCODER, short, 0)
+    frozen = replace(ENCODER, freeze="body")
+    trained, _ = train(data, triplets.table, triplets.graph, frozen, short, 0, start)
+    changed = {name for name, value in trained.state.items() if not torch.equal(value, start.state[name])}
+    assert changed == {"head.weight", "head.bias"}
