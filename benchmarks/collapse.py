@@ -26,7 +26,7 @@ def line(name: str, data: Data, recipe: Recipe, seeds: range) -> str:
         errors.append(trained.history[-1]["validation_eer"])
     return (
         f"{name}: {collapses} of {len(seeds)} runs collapsed, {recoveries} recovered; mean distance at the end "
-        f"{min(distances):.2g} to {max(distances):.2g}, validation EER at the end {min(errors):.1%} to {max(errors):.1%}"
+        f"{min(distances):.2g} to {max(distances):.2g}, EER at the end {min(errors):.1%} to {max(errors):.1%}"
     )
 
 
