@@ -23,8 +23,8 @@ def main(arguments: list[str]) -> None:
         for line in importlib.import_module(f"benchmarks.{name}").lines(options.quick):
             print(line.text(), flush=True)
             results[name].append(line)
-    if options.write:
-        options.write.write_text(_page(about, results), encoding="utf-8")
+        if options.write:  # after each, so that a run that is cut short leaves what it has
+            options.write.write_text(_page(about, results), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

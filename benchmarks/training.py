@@ -31,6 +31,7 @@ from benchmarks.measure import (
     Cost,
     Line,
     compare,
+    growth,
     in_process,
     median_cost,
     peak_memory,
@@ -65,14 +66,12 @@ class Sizes:
     """How much is measured.
 
     Attributes:
-        characters: Identities of the data set, with up to 16 images each.
         identities_per_batch: P.
         images_per_identity: K.
         seconds: Of each loop in each round.
         rounds: How often each loop has its turn; the median counts.
     """
 
-    characters: int
     identities_per_batch: int
     images_per_identity: int
     seconds: float
@@ -95,34 +94,28 @@ class Sizes:
         )
 
 
-FULL, QUICK = Sizes(400, 32, 4, 12.0, 3), Sizes(8, 4, 2, 0.2, 1)
+_CHARACTERS = 400  # identities of the data set, with up to 16 images each
+FULL = [Sizes(p, 4, 10.0, 3) for p in (16, 32, 64)]
+QUICK = [Sizes(4, 2, 0.2, 1)]
 
 
 def lines(quick: bool) -> Iterator[Line]:
-    """Measures all loops in turns."""
-    sizes = QUICK if quick else FULL
-    workers = os.cpu_count() or 1
-    sides: dict[str, tuple[Any, ...]] = {
-        "ours": (ours,),
-        "compute": (compute_only, True),
-        "network": (compute_only, False),
-        "peer": (peer, 0),
-        "peer with workers": (peer, workers),
-    }
+    """Measures all loops in turns, at every batch size."""
+    cases = QUICK if quick else FULL
+    costs: list[dict[str, Cost | Absent]] = []
     with tempfile.TemporaryDirectory() as name:
-        make_glyphs(Path(name) / "images", sizes.characters)
+        make_glyphs(Path(name) / "images", 8 if quick else _CHARACTERS)
         prepare(Path(name))
-        rounds = [_one_round(sides, Path(name), sizes) for _ in range(sizes.rounds)]
-    cost = {side: median_cost([result[side] for result in rounds]) for side in sides}
-    shape = f"P×K = {sizes.identities_per_batch}×{sizes.images_per_identity}, {_IMAGES.size}×{_IMAGES.size}"
-    net = f"{_ENCODER.architecture} of width {_ENCODER.width}, {'bfloat16' if _in_bfloat16() else 'float32'}"
-    settings = f"{shape}, {net}, {sizes.rounds} × {sizes.seconds:g} s"
-    peers = [cost["peer"], cost["peer with workers"]]
-    yield compare(
-        "training, end to end", cost["ours"], faster(peers), f"{settings}, peer's workers not in its peak", rate
-    )
-    yield compare("training; peer: compute only", cost["ours"], cost["compute"], settings, rate)
-    yield compare("training; peer: compute only, no augmentation", cost["ours"], cost["network"], settings, rate)
+        for sizes in cases:
+            costs.append(_in_turns(Path(name), sizes))
+            settings = _settings(sizes)
+            case = f"training, B = {sizes.batch}"
+            mine, slow = costs[-1]["ours"], costs[-1]["peer"]
+            yield compare(f"{case}, end to end", mine, slow, f"{settings}, peak without worker processes", rate)
+            yield compare(f"{case}; peer: compute only", mine, costs[-1]["compute"], settings, rate)
+            yield compare(f"{case}; peer: compute only, no augmentation", mine, costs[-1]["network"], settings, rate)
+    batches = [sizes.batch for sizes in cases]
+    yield growth("training, an image", batches, [cost["ours"] for cost in costs], [cost["peer"] for cost in costs])
 
 
 def faster(costs: list[Cost | Absent]) -> Cost | Absent:
@@ -201,8 +194,28 @@ def peer(folder: Path, sizes: Sizes, workers: int) -> Cost:
     return Cost(seconds / sizes.batch, peak[0], f"{workers} worker processes")
 
 
-def _one_round(sides: dict[str, tuple[Any, ...]], folder: Path, sizes: Sizes) -> dict[str, Cost | Absent]:
-    return {name: in_process(side, folder, sizes, *options) for name, (side, *options) in sides.items()}
+def _in_turns(folder: Path, sizes: Sizes) -> dict[str, Cost | Absent]:
+    """Each loop's median over the rounds; the peer with or without workers, whichever is faster."""
+    sides: dict[str, tuple[Callable[..., Cost], tuple[Any, ...]]] = {
+        "ours": (ours, ()),
+        "compute": (compute_only, (True,)),
+        "network": (compute_only, (False,)),
+        "peer alone": (peer, (0,)),
+        "peer with workers": (peer, (os.cpu_count() or 1,)),
+    }
+    rounds = [
+        {name: in_process(side, folder, sizes, *options) for name, (side, options) in sides.items()}
+        for _ in range(sizes.rounds)
+    ]
+    medians = {name: median_cost([costs[name] for costs in rounds]) for name in sides}
+    return medians | {"peer": faster([medians["peer alone"], medians["peer with workers"]])}
+
+
+def _settings(sizes: Sizes) -> str:
+    precision = "bfloat16" if _in_bfloat16() else "float32"
+    net = f"{_ENCODER.architecture} of width {_ENCODER.width}, {precision}"
+    shape = f"P×K = {sizes.identities_per_batch}×{sizes.images_per_identity}, {_IMAGES.size}×{_IMAGES.size}"
+    return f"{shape}, {net}, {sizes.rounds} × {sizes.seconds:g} s"
 
 
 def _load(prepared: Path) -> tuple[TrainingImages, Triplets]:

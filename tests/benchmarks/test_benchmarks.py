@@ -10,6 +10,7 @@ from benchmarks.__main__ import main
 from benchmarks.measure import HOW_TO_INSTALL, Absent, Cost, in_process
 
 _HAS_PEER = importlib.util.find_spec("pytorch_metric_learning") is not None
+_SIZES = training.QUICK[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +40,16 @@ def test_ingest_measures_three_ways(tmp_path: Path) -> None:
 
 
 def test_our_training_is_measured(prepared: Path) -> None:
-    assert training.ours(prepared, training.QUICK).seconds > 0
+    assert training.ours(prepared, _SIZES).seconds > 0
 
 
 @pytest.mark.parametrize("augmented", [True, False])
 def test_compute_alone_is_measured(prepared: Path, augmented: bool) -> None:
-    assert training.compute_only(prepared, training.QUICK, augmented).seconds > 0
+    assert training.compute_only(prepared, _SIZES, augmented).seconds > 0
 
 
 def test_the_peers_training_is_measured_where_it_is_installed(prepared: Path) -> None:
-    cost = in_process(training.peer, prepared, training.QUICK, 1)
+    cost = in_process(training.peer, prepared, _SIZES, 1)
     assert isinstance(cost, Cost) if _HAS_PEER else HOW_TO_INSTALL in cost.reason
 
 
