@@ -47,9 +47,10 @@ def _page(about: list[str], results: dict[str, list[Line]]) -> str:
     head = [
         "# Benchmarks",
         "",
-        "Ours against the peer, measured in one run, each side in a process of its own. A ratio is peer / ours: above",
-        "1, ours is faster or smaller. A peak is the most memory in use at once above that before the work. A dash is",
-        "a side without a result; the settings say why.",
+        "Ours against the peer, measured in one run, each side in a process of its own. A ratio is peer / ours:",
+        "above 1, ours is faster or smaller. Miners show the fastest of several calls, training the median of",
+        "several rounds, ingest one run. A peak is the most memory in use at once above that before the work. A",
+        "dash is a side without a result; the settings say why.",
         "",
         *(f"- {fact}" for fact in about),
     ]

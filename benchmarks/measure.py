@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -187,16 +186,17 @@ def require(package: str) -> None:
 
 
 def measure(call: Callable[[], object], device: torch.device) -> Cost:
-    """Peak memory of the first call, then the median time of the next: at least 3, for 2 s, at most 50.
+    """Peak memory of the first call, then the time of the fastest of the next: at least 3, for 2 s, at most 50.
 
-    Let a small call go before, so that what is loaded once is not counted.
+    The fastest, since all that else runs on the machine can only add. Let a small call go before, so that what is
+    loaded once is not counted.
     """
     with peak_memory(device) as peak:
         call()
     seconds: list[float] = []
     while len(seconds) < _FEWEST_REPEATS or (sum(seconds) < _SECONDS_OF_REPEATS and len(seconds) < _MOST_REPEATS):
         seconds.append(timed(call, device))
-    return Cost(statistics.median(seconds), peak[0])
+    return Cost(min(seconds), peak[0])
 
 
 def timed(call: Callable[[], object], device: torch.device) -> float:
