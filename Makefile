@@ -11,7 +11,7 @@ DATASETS ?= ../shared/data
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces results ui clean
+.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces results bench ui clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,13 @@ faces: $(READY) stack data-faces ## Train on LFW (about 20 minutes on 2 cores)
 
 results: $(READY) ## Print the README's table of results
 	@$(BIN)/python -m benchmarks.results glyphs omniglot faces
+
+bench: $(VENV)/.bench ## Measure ours against the peers (BENCH="mining --write FILE" for less or more)
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+$(VENV)/.bench: $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[bench]'
+	@touch $@
 
 ui: $(READY) ## Open MLflow's pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --backend-store-uri "$$($(BIN)/siamese tracking-uri)"

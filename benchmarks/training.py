@@ -1,0 +1,313 @@
+"""Claim: training runs at ≥ 95 % of the compute-only rate, and ≥ 5 times (CPU) or ≥ 20 times (GPU) the peer's.
+
+Three loops, each in a process of its own, in turns, with the same network, image size, P×K, optimiser and precision:
+
+* ours: `siamese_core.training.train`, from the image store to the last step.
+* compute only: one batch that is on the device already, over and over: augmentation, forward, mining, loss, backward,
+  optimiser's step. Not in it: choosing a batch, reading it, moving it to the device. Augmentation counts as compute
+  since ours runs on the device; a second line leaves it out.
+* the peer: torchvision's ImageFolder and transforms (the same changes), a DataLoader, and pytorch-metric-learning's
+  MPerClassSampler, TripletMarginMiner (semi-hard) and TripletMarginLoss; with and without worker processes, of which
+  the faster counts.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.measure import (
+    Absent,
+    Cost,
+    Line,
+    compare,
+    growth,
+    in_process,
+    median_cost,
+    peak_memory,
+    rate,
+    require,
+    synchronize,
+)
+from siamese_core.augment import augment
+from siamese_core.config import AugmentConfig, EncoderConfig, ImageConfig, TrainingConfig, TripletConfig
+from siamese_core.devices import choose_device, computes_in_bfloat16
+from siamese_core.distances import paired_squared_distances, squared_distances
+from siamese_core.embedding import embed, to_tensor
+from siamese_core.encoders import Encoder, make_encoder
+from siamese_core.glyphs import make_glyphs
+from siamese_core.ingest import ingest
+from siamese_core.losses import triplet_loss
+from siamese_core.manifest import Manifest
+from siamese_core.mining import semi_hard
+from siamese_core.pairs import Indices, labels_of
+from siamese_core.store import ImageStore
+from siamese_core.training import TrainingImages, train
+from siamese_core.triplets import Triplets, choose_triplets, neighbour_graph
+
+_IMAGES = ImageConfig(size=32, color="grey", invert=True)
+_ENCODER = EncoderConfig(embedding_dim=64)
+_MARGIN = 0.2
+_WARM_UP = 10  # steps
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        identities_per_batch: P.
+        images_per_identity: K.
+        seconds: Of each loop in each round.
+        rounds: How often each loop has its turn; the median counts.
+    """
+
+    identities_per_batch: int
+    images_per_identity: int
+    seconds: float
+    rounds: int
+
+    @property
+    def batch(self) -> int:
+        """Images in a batch."""
+        return self.identities_per_batch * self.images_per_identity
+
+    def config(self, steps: int) -> TrainingConfig:
+        """Our loop without validation."""
+        return TrainingConfig(
+            steps=steps,
+            identities_per_batch=self.identities_per_batch,
+            images_per_identity=self.images_per_identity,
+            margin=_MARGIN,
+            validation=0.0,
+            evaluate_every=steps,
+        )
+
+
+_CHARACTERS = 400  # identities of the data set, with up to 16 images each
+FULL = [Sizes(p, 4, 10.0, 3) for p in (16, 32, 64)]
+QUICK = [Sizes(4, 2, 0.2, 1)]
+
+
+def lines(quick: bool) -> Iterator[Line]:
+    """Measures all loops in turns, at every batch size."""
+    cases = QUICK if quick else FULL
+    costs: list[dict[str, Cost | Absent]] = []
+    with tempfile.TemporaryDirectory() as name:
+        make_glyphs(Path(name) / "images", 8 if quick else _CHARACTERS)
+        prepare(Path(name))
+        for sizes in cases:
+            costs.append(_in_turns(Path(name), sizes))
+            settings = _settings(sizes)
+            case = f"training, B = {sizes.batch}"
+            mine, slow = costs[-1]["ours"], costs[-1]["peer"]
+            yield compare(f"{case}, end to end", mine, slow, f"{settings}, peak without worker processes", rate)
+            yield compare(f"{case}; peer: compute only", mine, costs[-1]["compute"], settings, rate)
+            yield compare(f"{case}; peer: compute only, no augmentation", mine, costs[-1]["network"], settings, rate)
+    batches = [sizes.batch for sizes in cases]
+    yield growth("training, an image", batches, [cost["ours"] for cost in costs], [cost["peer"] for cost in costs])
+
+
+def faster(costs: list[Cost | Absent]) -> Cost | Absent:
+    """The fastest side that has a result."""
+    measured = [cost for cost in costs if isinstance(cost, Cost)]
+    return min(measured, key=lambda cost: cost.seconds) if measured else costs[0]
+
+
+def prepare(folder: Path) -> None:
+    """Writes what our loop reads, store, manifest and triplets, to `folder/prepared`; the images lie in `images`."""
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    found = ingest(folder / "images", prepared, _IMAGES)
+    found.manifest.save(prepared)
+    labels, names = labels_of(found.manifest.ok["identity"].tolist())
+    embeddings = embed(make_encoder(_ENCODER, _IMAGES.channels, seed=0), found.store.images)
+    config = TripletConfig()
+    table = choose_triplets(embeddings, labels, _MARGIN, config, seed=0)
+    graph = neighbour_graph(embeddings, labels, names, min(config.neighbours, len(names) - 1))
+    Triplets(table, graph, b"").save(prepared)
+
+
+def ours(folder: Path, sizes: Sizes) -> Cost:
+    """Our loop: a short run that warms up and tells how many steps fit, then the measured one."""
+    data, triplets = _load(folder / "prepared")
+    with peak_memory(choose_device("auto")) as peak:
+        steps, speed = _WARM_UP, {"images_per_second": 0.0}
+        for _ in range(2):
+            _, speed = train(data, triplets.table, triplets.graph, _ENCODER, sizes.config(steps), seed=0)
+            steps = max(_WARM_UP, math.ceil(sizes.seconds * speed["images_per_second"] / sizes.batch))
+    return Cost(1 / speed["images_per_second"], peak[0], f"data wait {speed['data_wait']:.1%}")
+
+
+def compute_only(folder: Path, sizes: Sizes, augmented: bool) -> Cost:
+    """The same steps on one batch that is on the device."""
+    device = choose_device("auto")
+    data, _ = _load(folder / "prepared")
+    chosen = np.concatenate(
+        [
+            np.flatnonzero(data.labels == identity)[: sizes.images_per_identity]
+            for identity in range(sizes.identities_per_batch)
+        ]
+    )
+    generator = torch.Generator().manual_seed(0)
+    with peak_memory(device) as peak:
+        encoder, optimizer = _network(device)
+        loss_of = _our_loss(data.labels[chosen], device)
+        batch = to_tensor(data.images[data.rows[chosen]]).to(device)  # (B, C, H, W) uint8
+
+        def step() -> None:
+            images = augment(batch.float(), AugmentConfig(), generator) if augmented else batch.float()
+            _learn(encoder, optimizer, images, loss_of)
+
+        seconds = _seconds_a_step(step, device, sizes.seconds)
+    return Cost(seconds / len(batch), peak[0])
+
+
+def peer(folder: Path, sizes: Sizes, workers: int) -> Cost:
+    """The loop that pytorch-metric-learning's examples teach, on the same network."""
+    require("pytorch_metric_learning")
+    from pytorch_metric_learning import distances, losses, miners
+
+    device = choose_device("auto")
+    squared = distances.LpDistance(normalize_embeddings=False, p=2, power=2)
+    miner = miners.TripletMarginMiner(_MARGIN, "semihard", distance=squared)
+    loss = losses.TripletMarginLoss(_MARGIN, distance=squared)
+    with peak_memory(device) as peak:
+        encoder, optimizer = _network(device)
+        batches = _peer_batches(folder / "images", sizes, workers, device)
+
+        def step() -> None:
+            images, labels = (tensor.to(device, non_blocking=True) for tensor in next(batches))
+            _learn(encoder, optimizer, images, lambda found: loss(found, labels, miner(found, labels)))
+
+        seconds = _seconds_a_step(step, device, sizes.seconds)
+    return Cost(seconds / sizes.batch, peak[0], f"{workers} worker processes")
+
+
+def _in_turns(folder: Path, sizes: Sizes) -> dict[str, Cost | Absent]:
+    """Each loop's median over the rounds; the peer with or without workers, whichever is faster."""
+    sides: dict[str, tuple[Callable[..., Cost], tuple[Any, ...]]] = {
+        "ours": (ours, ()),
+        "compute": (compute_only, (True,)),
+        "network": (compute_only, (False,)),
+        "peer alone": (peer, (0,)),
+        "peer with workers": (peer, (os.cpu_count() or 1,)),
+    }
+    rounds = [
+        {name: in_process(side, folder, sizes, *options) for name, (side, options) in sides.items()}
+        for _ in range(sizes.rounds)
+    ]
+    medians = {name: median_cost([costs[name] for costs in rounds]) for name in sides}
+    return medians | {"peer": faster([medians["peer alone"], medians["peer with workers"]])}
+
+
+def _settings(sizes: Sizes) -> str:
+    precision = "bfloat16" if _in_bfloat16() else "float32"
+    net = f"{_ENCODER.architecture} of width {_ENCODER.width}, {precision}"
+    shape = f"P×K = {sizes.identities_per_batch}×{sizes.images_per_identity}, {_IMAGES.size}×{_IMAGES.size}"
+    return f"{shape}, {net}, {sizes.rounds} × {sizes.seconds:g} s"
+
+
+def _load(prepared: Path) -> tuple[TrainingImages, Triplets]:
+    manifest, store = Manifest.load(prepared), ImageStore.load(prepared)
+    labels, names = labels_of(manifest.ok["identity"].tolist())
+    return TrainingImages(store.images, store.config, np.arange(len(labels)), labels, names), Triplets.load(prepared)
+
+
+def _in_bfloat16() -> bool:
+    """The precision that `auto` means here; the peer gets the same."""
+    return computes_in_bfloat16(choose_device("auto"))
+
+
+def _network(device: torch.device) -> tuple[Encoder, torch.optim.Optimizer]:
+    encoder = make_encoder(_ENCODER, _IMAGES.channels, seed=0).to(device).train()
+    config = TrainingConfig()
+    return encoder, torch.optim.AdamW(
+        encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type == "cuda"
+    )
+
+
+def _learn(
+    encoder: Encoder, optimizer: torch.optim.Optimizer, images: Tensor, loss_of: Callable[[Tensor], Tensor]
+) -> None:
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=_in_bfloat16()):
+        embeddings = encoder(images)  # (B, D)
+    loss = loss_of(embeddings)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def _our_loss(labels: Indices, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Mining and loss of a batch with these labels; the only place that knows how ours are called."""
+    labels_there = torch.from_numpy(labels).to(device)  # (B,)
+
+    def loss(embeddings: Tensor) -> Tensor:
+        distances = squared_distances(embeddings.detach(), embeddings.detach())  # (B, B)
+        anchor, positive, negative = semi_hard(distances, labels_there)
+        d_positive = paired_squared_distances(embeddings[anchor], embeddings[positive])  # (T,)
+        d_negative = paired_squared_distances(embeddings[anchor], embeddings[negative])  # (T,)
+        return triplet_loss(d_positive, d_negative, _MARGIN)
+
+    return loss
+
+
+def _seconds_a_step(step: Callable[[], None], device: torch.device, seconds: float) -> float:
+    for _ in range(_WARM_UP):
+        step()
+    synchronize(device)
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        step()
+        steps += 1
+    synchronize(device)
+    return (time.perf_counter() - start) / steps
+
+
+def _peer_batches(folder: Path, sizes: Sizes, workers: int, device: torch.device) -> Iterator[list[Tensor]]:
+    """Endless batches of (B, 1, H, W) uint8 images with (B,) int64 labels."""
+    from pytorch_metric_learning.samplers import MPerClassSampler
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+
+    dataset = ImageFolder(str(folder), _peer_transform())
+    sampler = MPerClassSampler(dataset.targets, sizes.images_per_identity, sizes.batch)
+    loader = DataLoader(
+        dataset,
+        sizes.batch,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+    while True:
+        yield from loader
+
+
+def _peer_transform() -> Any:
+    """What `siamese_core.augment` does by default, in torchvision's words; the encoder takes 0 to 255."""
+    from torchvision import transforms
+
+    change = AugmentConfig()
+    shear = math.degrees(math.atan(change.shear))
+    affine = transforms.RandomAffine(
+        change.rotation,
+        (change.shift, change.shift),
+        (1 - change.scale, 1 + change.scale),
+        (-shear, shear),
+        transforms.InterpolationMode.BILINEAR,
+    )
+    light = transforms.ColorJitter(brightness=change.brightness, contrast=change.contrast)
+    size = transforms.Resize((_IMAGES.size, _IMAGES.size))
+    invert = transforms.RandomInvert(p=1.0)
+    return transforms.Compose([transforms.Grayscale(), size, invert, affine, light, transforms.PILToTensor()])
