@@ -22,11 +22,17 @@ from siamese_core.trained import TrainedEncoder
 def read_pairs(path: Path) -> pd.DataFrame:
     """LFW's pairs file as columns `a`, `b` (file names) and `same`."""
     rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
-    pairs = [(row[0], row[1], row[0], row[2], True) if len(row) == 3 else (*row, False) for row in rows]
     return pd.DataFrame(
-        [(f"{a}_{int(i):04d}.jpg", f"{b}_{int(j):04d}.jpg", same) for a, i, b, j, same in pairs],
-        columns=["a", "b", "same"],
+        {
+            "a": [_file(row[0], row[1]) for row in rows],
+            "b": [_file(row[-2] if len(row) == 4 else row[0], row[-1]) for row in rows],
+            "same": [len(row) == 3 for row in rows],
+        }
     )
+
+
+def _file(name: str, number: str) -> str:
+    return f"{name}_{int(number):04d}.jpg"
 
 
 def accuracy(trained: TrainedEncoder, data: Data, pairs: pd.DataFrame, seed: int) -> tuple[float, float]:
@@ -42,8 +48,7 @@ def accuracy(trained: TrainedEncoder, data: Data, pairs: pd.DataFrame, seed: int
 
 
 def _rows(row_of: "pd.Series[int]", names: "pd.Series[str]") -> Indices:
-    rows: Indices = row_of[names].to_numpy(np.int64)
-    return rows
+    return np.asarray(row_of[names], np.int64)
 
 
 def main() -> None:

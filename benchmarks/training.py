@@ -39,17 +39,15 @@ from benchmarks.measure import (
     require,
     synchronize,
 )
-from siamese_core.augment import augment
+from siamese_core.augment import augment, draw_changes
 from siamese_core.config import AugmentConfig, EncoderConfig, ImageConfig, TrainingConfig, TripletConfig
 from siamese_core.devices import choose_device, computes_in_bfloat16
-from siamese_core.distances import paired_squared_distances, squared_distances
 from siamese_core.embedding import embed, to_tensor
 from siamese_core.encoders import Encoder, make_encoder
 from siamese_core.glyphs import make_glyphs
 from siamese_core.ingest import ingest
-from siamese_core.losses import triplet_loss
 from siamese_core.manifest import Manifest
-from siamese_core.mining import semi_hard
+from siamese_core.objective import objective
 from siamese_core.pairs import Indices, labels_of
 from siamese_core.store import ImageStore
 from siamese_core.training import TrainingImages, train
@@ -162,11 +160,14 @@ def compute_only(folder: Path, sizes: Sizes, augmented: bool) -> Cost:
     generator = torch.Generator().manual_seed(0)
     with peak_memory(device) as peak:
         encoder, optimizer = _network(device)
-        loss_of = _our_loss(data.labels[chosen], device)
+        loss_of = _our_loss(data.labels[chosen])
         batch = to_tensor(data.images[data.rows[chosen]]).to(device)  # (B, C, H, W) uint8
 
         def step() -> None:
-            images = augment(batch.float(), AugmentConfig(), generator) if augmented else batch.float()
+            images = batch.float()
+            if augmented:
+                changes = draw_changes(len(batch), AugmentConfig(), generator).to(device)
+                images = augment(images, changes, AugmentConfig())
             _learn(encoder, optimizer, images, loss_of)
 
         seconds = _seconds_a_step(step, device, sizes.seconds)
@@ -248,18 +249,10 @@ def _learn(
     optimizer.step()
 
 
-def _our_loss(labels: Indices, device: torch.device) -> Callable[[Tensor], Tensor]:
+def _our_loss(labels: Indices) -> Callable[[Tensor], Tensor]:
     """Mining and loss of a batch with these labels; the only place that knows how ours are called."""
-    labels_there = torch.from_numpy(labels).to(device)  # (B,)
-
-    def loss(embeddings: Tensor) -> Tensor:
-        distances = squared_distances(embeddings.detach(), embeddings.detach())  # (B, B)
-        anchor, positive, negative = semi_hard(distances, labels_there)
-        d_positive = paired_squared_distances(embeddings[anchor], embeddings[positive])  # (T,)
-        d_negative = paired_squared_distances(embeddings[anchor], embeddings[negative])  # (T,)
-        return triplet_loss(d_positive, d_negative, _MARGIN)
-
-    return loss
+    config, generator = TrainingConfig(margin=_MARGIN), torch.Generator()
+    return lambda embeddings: objective(embeddings, labels, config, generator).loss
 
 
 def _seconds_a_step(step: Callable[[], None], device: torch.device, seconds: float) -> float:
