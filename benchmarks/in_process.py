@@ -42,7 +42,7 @@ def read_recipe(path: Path, **training: Any) -> Recipe:
     """The recipe of a configuration file, with some training fields changed."""
     parameters = yaml.safe_load(path.read_text())["parameters"]
     used = {name: parameters[name] for name in Recipe.__dataclass_fields__ if name in parameters}
-    defaults = {name: {} for name in Recipe.__dataclass_fields__}
+    defaults: dict[str, Any] = {name: {} for name in Recipe.__dataclass_fields__}
     recipe = TypeAdapter(Recipe).validate_python(defaults | used)
     return replace(recipe, training=replace(recipe.training, **training))
 
