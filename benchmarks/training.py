@@ -234,7 +234,7 @@ def _network(device: torch.device) -> tuple[Encoder, torch.optim.Optimizer]:
     encoder = make_encoder(_ENCODER, _IMAGES.channels, seed=0).to(device).train()
     config = TrainingConfig()
     return encoder, torch.optim.AdamW(
-        encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type == "cuda"
+        encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
 
 

@@ -114,16 +114,23 @@ class Learner:
         self.encoder.load_state_dict(below("encoder.", tensors))
         if self.average is not self.encoder:
             self.average.load_state_dict(below("average.", tensors))
-        moments: dict[int, State] = {}
-        for name, value in below("optimizer.", tensors).items():
-            number, moment = name.split(".")
-            moments.setdefault(int(number), {})[moment] = value
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self._restore_moments(below("optimizer.", tensors))
         self.softened, self.rate_factor = values["softened"], values["rate_factor"]
 
+    def _restore_moments(self, tensors: State) -> None:
+        parameters = trainable_parameters(self.encoder)
+        moments: dict[int, State] = {}
+        for name, value in tensors.items():
+            number, moment = name.split(".")
+            like = parameters[int(number)]
+            # The fused optimiser walks through memory: moments must lie there as their weights do.
+            same_order = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            moments.setdefault(int(number), {})[moment] = same_order
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
     def _fresh_optimizer(self) -> torch.optim.AdamW:
-        config, fused = self.config, self._device.type == "cuda"
+        config, fused = self.config, self._device.type in ("cpu", "cuda")
         parameters = trainable_parameters(self.encoder)
         return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
 
