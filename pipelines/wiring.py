@@ -49,8 +49,9 @@ def train_and_register(
     manifest, store, _ = ingest(data_dir, images)
     validate(manifest, store, validation)
     parts = split_identities(manifest, split, split_file, file_sha256(split_file), after=["validate"])
-    chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed)
-    trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed)
+    weights = file_sha256(encoder.weights_file)
+    chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
+    trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed, weights)
     calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
     evaluation, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, model_name, seed)
     version = register(

@@ -26,8 +26,9 @@ def build_triplets(
     triplets: TripletConfig,
     margin: float,
     seed: int,
+    weights_sha256: str | None,
 ) -> Annotated[Triplets, "triplets"]:
-    """Chooses triplets among the train images."""
+    """Chooses triplets among the train images; `weights_sha256` makes the cache notice another weights file."""
     miner = _miner(model_name, store, encoder, seed).to(choose_device("auto"))
     chosen = choose(miner, manifest, store, split, triplets, margin, seed)
     found = chosen.summary()

@@ -30,9 +30,10 @@ def train(
     training: TrainingConfig,
     model_name: str,
     seed: int,
+    weights_sha256: str | None,
 ) -> Annotated[TrainedEncoder, "encoder"]:
-    """Trains on the train identities and keeps the weights that verify held-out ones best."""
-    log_parameters(encoder=encoder, training=training, seed=seed)
+    """Trains and keeps the weights that verify held-out ones best; `weights_sha256` is of `encoder.weights_file`."""
+    log_parameters(encoder=encoder, training=training, seed=seed, weights_sha256=weights_sha256)
     data = training_images(manifest, store, split)
     start = _champion(model_name, store, encoder) if training.warm_start else None
     trained, speed = fit(
