@@ -73,7 +73,8 @@ def main() -> None:
             found.append(right)
             print(
                 f"seed {seed}: accuracy {right:.2%} on {len(pairs):,} pairs, "
-                f"EER on calibration identities {eer:.2%}, trained {speed['seconds'] / 60:.1f} min"
+                f"EER on calibration identities {eer:.2%}, trained {speed['seconds'] / 60:.1f} min",
+                flush=True,
             )
     print(f"{len(found)} seeds: {np.mean(found):.2%} ± {np.std(found):.2%}")
 
