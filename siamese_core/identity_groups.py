@@ -44,14 +44,21 @@ class KeptImages:
             _in_each(known, self.symmetries).transpose(0, 2, 1).reshape(-1, 3), self._all_neighbours(graph)
         )
 
-    def new_partners(self, embeddings: Embeddings, neighbours: int) -> HardPartners:
+    def few_of_each(self, most: int) -> Indices:
+        """(m,) int64 positions of at most `most` images of each identity: enough for its mean."""
+        order = np.argsort(self.labels, kind="stable")
+        first = np.searchsorted(self.labels[order], self.labels[order])
+        return np.sort(order[np.arange(len(order)) - first < most])
+
+    def new_partners(self, embeddings: Embeddings, positions: Indices, neighbours: int) -> HardPartners:
         """Partners by what the encoder confuses now.
 
         Args:
-            embeddings: (n, D) of the kept images, upright.
+            embeddings: (m, D), upright.
+            positions: (m,) which of the kept images these are; at least one of each identity.
             neighbours: How many for each identity.
         """
-        graph = neighbour_graph(embeddings, self.labels, self.names, neighbours)
+        graph = neighbour_graph(embeddings, self.labels[positions], self.names, neighbours)
         return HardPartners(np.empty((0, 3), np.int64), self._all_neighbours(graph))
 
     def siblings(self) -> Indices:

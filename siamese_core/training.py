@@ -33,7 +33,7 @@ from siamese_core.trained import TrainedEncoder
 from siamese_core.validation import Best, Validation, carve_validation
 
 _CHECK_EVERY = 25  # steps between two looks at the health of the batches
-_NEIGHBOURS = 10  # of each identity, when the groups are refreshed
+_NEIGHBOURS, _IMAGES_FOR_MEAN = 10, 4  # of each identity, when the groups are refreshed
 # The compute-only loop is timed for this share of the training time, and at most for so many seconds.
 _COMPUTE_SHARE, _COMPUTE_SECONDS = 0.03, 3.0
 
@@ -236,8 +236,9 @@ class _Run:
         """Finds out which identities are confused now, where the next batches shall know."""
         every, last = self._config.refresh_every, self._config.steps
         if every and step % every == 0 and step < last:
-            embeddings = embed(self._learner.average, self._data.images, self._kept.rows)
-            self._sampler.replace_hard(self._kept.new_partners(embeddings, _NEIGHBOURS))
+            positions = self._kept.few_of_each(_IMAGES_FOR_MEAN)
+            embeddings = embed(self._learner.average, self._data.images, self._kept.rows[positions])
+            self._sampler.replace_hard(self._kept.new_partners(embeddings, positions, _NEIGHBOURS))
 
     def snapshot(self, step: int) -> Snapshot:
         """All state after `step` steps."""

@@ -49,6 +49,15 @@ def test_every_symmetry_has_its_own_identities_triplets_and_neighbours() -> None
 @pytest.mark.parametrize("symmetries", [1, 4])
 def test_new_partners_are_the_nearest_means(symmetries: int) -> None:
     embeddings = np.array([[0, 1], [0, 1], [1, 0], [1, 0], [0.1, 0.9]], np.float32)
-    hard = kept(symmetries).new_partners(embeddings, neighbours=1)
+    positions = kept(symmetries).few_of_each(4)
+    hard = kept(symmetries).new_partners(embeddings, positions, neighbours=1)
     assert hard.triplets.shape == (0, 3)
     assert hard.neighbours[:, 0].reshape(3, symmetries)[:, 0].tolist() == [2 * symmetries, 2 * symmetries, 0]
+
+
+def test_few_of_each_are_the_first_of_every_identity() -> None:
+    labels = np.array([2, 0, 2, 2, 0, 1])
+    images = KeptImages(np.arange(6), labels, ["a", "b", "c"], 1)
+    assert images.few_of_each(2).tolist() == [0, 1, 2, 4, 5]
+    assert images.few_of_each(1).tolist() == [0, 1, 5]
+    assert images.few_of_each(9).tolist() == list(range(6))
