@@ -60,7 +60,7 @@ def test_only_singletons_give_an_empty_table() -> None:
 def test_the_graph_lists_the_nearest_identities(points: tuple[np.ndarray, np.ndarray]) -> None:
     embeddings, labels = points
     names = [f"id{i}" for i in range(8)]
-    graph = neighbour_graph(embeddings, labels, names, 3)
+    graph = neighbour_graph(embeddings, labels, names, TripletConfig(neighbours=3))
     means = np.stack([embeddings[labels == i].mean(0) for i in range(8)])
     squared = ((means[:, None] - means[None]) ** 2).sum(-1)
     np.fill_diagonal(squared, np.inf)
