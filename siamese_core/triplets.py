@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,20 +11,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import Tensor
 
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import TripletConfig
-from siamese_core.distances import squared_distances
+from siamese_core.distances import paired_squared_distances, squared_distances
 from siamese_core.embedding import Embeddings, embed
 from siamese_core.encoders import Encoder
 from siamese_core.manifest import Manifest
 from siamese_core.pairs import labels_of
 from siamese_core.pictures import grid
-from siamese_core.progress import track
+from siamese_core.progress import Progress, track
+from siamese_core.search import Search, choose_search, find_nearest, search_units
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 
-_BLOCK = 512
+# Anchors and images of one comparison: 8 MB of distances, whatever the number of images.
+_BLOCK, _TILE = 512, 4096
+# Nearest images among which an approximate search looks for a negative beyond the positive.
+_NEAREST = 64
 _PICTURED = 10
 KINDS = ("semi-hard", "hard", "easy")
 
@@ -93,46 +99,62 @@ def build_triplets(
     rows = split.rows(manifest, "train")
     labels, names = labels_of(manifest.ok["identity"].iloc[rows].tolist())
     embeddings = embed(encoder, store.images, rows)
-    table = choose_triplets(embeddings, labels, margin, config, seed)
+    device = next(encoder.parameters()).device
+    table = choose_triplets(embeddings, labels, margin, config, seed, device)
     for column in ("anchor", "positive", "negative"):
         table[column] = rows[table[column]]
-    graph = neighbour_graph(embeddings, labels, names, config.neighbours)
+    graph = neighbour_graph(embeddings, labels, names, config, device)
     return Triplets(table, graph, _picture(table, store, seed))
 
 
 def choose_triplets(
-    embeddings: Embeddings, labels: npt.NDArray[np.int64], margin: float, config: TripletConfig, seed: int
+    embeddings: Embeddings,
+    labels: npt.NDArray[np.int64],
+    margin: float,
+    config: TripletConfig,
+    seed: int,
+    device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """For seeded positive pairs, the negative that is nearest beyond the positive, among all images.
 
-    Exact: each anchor is compared with every image, a block of anchors at a time, so memory is O(block · N).
+    With exact search each anchor is compared with every image; beyond the embeddings and the triplets, memory is
+    bounded by a constant. With approximate search a nearer negative may be missed, never an anchor left out.
 
     Args:
         embeddings: (N, D) float32.
         labels: (N,) int64 identities.
         margin: α, which tells semi-hard from easy.
-        config: How many triplets.
+        config: How many triplets, and how they are searched.
         seed: Of the choice of positive pairs, where there are more than `max_triplets`.
+        device: Where embeddings are compared.
 
     Returns:
         The table of `Triplets`, with rows 0 to N − 1.
+
+    Raises:
+        ConfigError: The search needs FAISS, which is not installed.
     """
-    anchors, positives = _positive_pairs(labels, config.max_triplets, seed)
-    points, owners = torch.from_numpy(embeddings), torch.from_numpy(labels)
-    parts = []
+    anchors, positives = map(torch.from_numpy, _positive_pairs(labels, config.max_triplets, seed))
+    points, owners = torch.from_numpy(embeddings).to(device), torch.from_numpy(labels).to(device)
+    search = choose_search(config.search, len(anchors), len(points), points.device)
     with track("choose triplets", len(anchors), "triplets") as progress:
-        for start in range(0, len(anchors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            parts.append(_nearest_beyond(points, owners, anchors[block], positives[block]))
-            progress.advance(len(anchors[block]))
-    table = pd.concat(parts, ignore_index=True) if parts else _nearest_beyond(points, owners, anchors, positives)
+        pairs = anchors.to(device), positives.to(device)
+        negatives = _negatives(points, owners, *pairs, search, progress)
+    columns = {"anchor": anchors, "positive": positives, "negative": negatives.cpu()}
+    table = pd.DataFrame({name: rows.numpy() for name, rows in columns.items()})
+    table["d_positive"] = _row_distances(points, *pairs)
+    table["d_negative"] = _row_distances(points, pairs[0], negatives)
     gap = table["d_negative"] - table["d_positive"]
     table["kind"] = np.select([gap <= 0, gap < margin], ["hard", "semi-hard"], "easy").astype("str")
     return table
 
 
 def neighbour_graph(
-    embeddings: Embeddings, labels: npt.NDArray[np.int64], names: list[str], neighbours: int
+    embeddings: Embeddings,
+    labels: npt.NDArray[np.int64],
+    names: list[str],
+    config: TripletConfig,
+    device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """The nearest other identities of each identity, by the distance of mean embeddings.
 
@@ -140,28 +162,29 @@ def neighbour_graph(
         embeddings: (N, D) float32.
         labels: (N,) int64, positions in `names`.
         names: The I identities.
-        neighbours: How many for each; fewer if there are fewer identities.
+        config: How many neighbours for each (fewer if there are fewer identities), and how they are searched.
+        device: Where means are compared.
 
     Returns:
         The graph of `Triplets`, I · neighbours rows.
+
+    Raises:
+        ConfigError: The search needs FAISS, which is not installed.
     """
-    centres = torch.from_numpy(identity_means(embeddings, labels))  # (I, D)
-    k = min(neighbours, len(names) - 1)
-    nearest, distances = [], []
-    for start in range(0, len(names), _BLOCK):
-        block = squared_distances(centres[start : start + _BLOCK], centres)  # (block, I)
-        block[torch.arange(len(block)), torch.arange(start, start + len(block))] = torch.inf
-        values, columns = block.topk(k, largest=False)
-        nearest.append(columns)
-        distances.append(values)
+    centres = torch.from_numpy(identity_means(embeddings, labels)).to(device)  # (I, D)
+    k = min(config.neighbours, len(names) - 1)
+    search = choose_search(config.search, len(names), len(names), centres.device)
+    with track("neighbour graph", search_units(len(names), len(names), search), "identities") as progress:
+        distances, nearest = find_nearest(centres, centres, k + 1, search, progress.advance)
+    distances, nearest = _without_itself(distances.cpu(), nearest.cpu())
     owner = np.repeat(np.arange(len(names)), k)
     identities = np.array(names, dtype=object)
     return pd.DataFrame(
         {
             "identity": pd.Series(identities[owner], dtype="str"),
-            "neighbour": pd.Series(identities[torch.cat(nearest).flatten().numpy()], dtype="str"),
+            "neighbour": pd.Series(identities[nearest.flatten().numpy()], dtype="str"),
             "rank": np.tile(np.arange(k), len(names)),
-            "distance": torch.cat(distances).flatten().numpy(),
+            "distance": distances.flatten().numpy(),
         }
     )
 
@@ -177,11 +200,14 @@ def identity_means(embeddings: Embeddings, labels: npt.NDArray[np.int64]) -> Emb
 def _positive_pairs(
     labels: npt.NDArray[np.int64], most: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Every image of a pairable identity as an anchor, with distinct random positives, as many as `most` allows."""
+    """Every image of a pairable identity as an anchor, with distinct random positives, as many as `most` allows.
+
+    None where there is a single identity, and so no negative.
+    """
     rng = np.random.default_rng(seed)
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(labels))[:-1])
-    shuffled = [rng.permutation(group) for group in groups if len(group) >= 2]
+    shuffled = [rng.permutation(group) for group in groups if len(group) >= 2 and len(groups) >= 2]
     anchors: list[npt.NDArray[np.int64]] = []
     positives: list[npt.NDArray[np.int64]] = []
     turn, total = 1, 0
@@ -199,30 +225,97 @@ def _positive_pairs(
     return np.concatenate(anchors)[kept], np.concatenate(positives)[kept]
 
 
-def _nearest_beyond(
-    points: torch.Tensor,
-    owners: torch.Tensor,
-    anchors: npt.NDArray[np.int64],
-    positives: npt.NDArray[np.int64],
-) -> pd.DataFrame:
-    a, p = torch.from_numpy(anchors), torch.from_numpy(positives)
-    distances = squared_distances(points[a], points)  # (block, N)
-    d_positive = distances.gather(1, p[:, None])  # (block, 1)
-    same = owners[a][:, None] == owners[None, :]  # (block, N)
-    beyond = distances.masked_fill(same | (distances <= d_positive), torch.inf)
-    nearest, column = beyond.min(1)
-    # No negative lies beyond the positive: take the farthest of those that lie nearer.
-    farthest_value, farthest = distances.masked_fill(same, -torch.inf).max(1)
-    none_beyond = torch.isinf(nearest)
-    return pd.DataFrame(
-        {
-            "anchor": anchors,
-            "positive": positives,
-            "negative": torch.where(none_beyond, farthest, column).numpy(),
-            "d_positive": d_positive.squeeze(1).numpy(),
-            "d_negative": torch.where(none_beyond, farthest_value, nearest).numpy(),
-        }
-    )
+def _negatives(
+    points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor, search: Search, progress: Progress
+) -> Tensor:
+    """The negative of each positive pair, (T,) int64."""
+    negatives = torch.full_like(anchors, -1)
+    if search != "exact":
+        negatives = _negatives_among_nearest(points, owners, anchors, positives, search)
+    missing = negatives.lt(0).nonzero().flatten()
+    progress.advance(len(anchors) - len(missing))
+    for rows in _blocks(len(missing), _BLOCK):
+        block = missing[rows]
+        negatives[block] = _nearest_beyond(points, owners, anchors[block], positives[block])
+        progress.advance(len(block))
+    return negatives
+
+
+def _negatives_among_nearest(
+    points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor, search: Search
+) -> Tensor:
+    """The nearest negative beyond the positive among the anchor's _NEAREST images, (T,) int64; −1 where none is."""
+    images, which = torch.unique(anchors, return_inverse=True)
+    negatives = torch.full_like(anchors, -1)
+    with track("nearest images", len(images), "images") as progress:
+        k = min(_NEAREST, len(points))
+        distances, found = find_nearest(points[images], points, k, search, progress.advance)  # (U, k)
+    for block in _blocks(len(anchors), _TILE):
+        a, near = anchors[block], found[which[block]]  # (b,), (b, k)
+        limit = paired_squared_distances(points[a], points[positives[block]])  # (b,)
+        suits = (owners[near] != owners[a][:, None]) & (distances[which[block]] > limit[:, None])  # (b, k)
+        first = suits.int().argmax(1, keepdim=True)  # they come nearest first
+        negatives[block] = near.gather(1, first).squeeze(1).where(suits.any(1), -1)
+    return negatives
+
+
+def _nearest_beyond(points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor) -> Tensor:
+    """The nearest negative beyond the positive, or the farthest where none lies beyond, (b,) int64."""
+    limit = paired_squared_distances(points[anchors], points[positives])[:, None]  # (b, 1)
+
+    def beyond(distances: Tensor, same: Tensor) -> Tensor:
+        return distances.masked_fill(same | (distances <= limit), torch.inf)
+
+    nearest, negatives = _scan(points, owners, anchors, beyond)
+    none = nearest.isinf()
+    if none.any():
+        farthest = _scan(
+            points, owners, anchors[none], lambda distances, same: (-distances).masked_fill(same, torch.inf)
+        )
+        negatives[none] = farthest[1]
+    return negatives
+
+
+def _scan(
+    points: Tensor, owners: Tensor, anchors: Tensor, score: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The lowest score of each anchor over all images, and which image has it.
+
+    Args:
+        points: (N, D).
+        owners: (N,) identities.
+        anchors: (b,) rows of points.
+        score: From (b, t) squared distances and where the identity is the same, (b, t) scores.
+    """
+    best = torch.full(anchors.shape, torch.inf, device=points.device)
+    images = torch.zeros_like(anchors)
+    for start in range(0, len(points), _TILE):
+        tile = slice(start, start + _TILE)
+        distances = squared_distances(points[anchors], points[tile])  # (b, t)
+        lowest, column = score(distances, owners[anchors][:, None] == owners[tile]).min(1)
+        images = torch.where(lowest < best, column + start, images)
+        best = torch.minimum(lowest, best)
+    return best, images
+
+
+def _row_distances(points: Tensor, left: Tensor, right: Tensor) -> npt.NDArray[np.float32]:
+    """Squared distances of pairs of rows, (T,)."""
+    distances = np.empty(len(left), np.float32)
+    for block in _blocks(len(left), _TILE):
+        distances[block] = paired_squared_distances(points[left[block]], points[right[block]]).cpu().numpy()
+    return distances
+
+
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+def _without_itself(distances: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Drops row i from the (I, k + 1) nearest of row i; the last where, among equals, it is not listed."""
+    itself = ids == torch.arange(len(ids))[:, None]  # (I, k + 1)
+    itself[:, -1] |= ~itself.any(1)
+    shape = len(ids), ids.shape[1] - 1
+    return distances[~itself].view(shape), ids[~itself].view(shape)
 
 
 def _picture(table: pd.DataFrame, store: ImageStore, seed: int) -> bytes:

@@ -1,3 +1,7 @@
+import importlib.util
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +12,8 @@ from siamese_core.manifest import Manifest
 from siamese_core.split import make_split
 from siamese_core.store import ImageStore
 from siamese_core.triplets import Triplets, build_triplets, choose_triplets, neighbour_graph
+
+needs_faiss = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="needs the extra 'search'")
 
 
 @pytest.fixture
@@ -57,10 +63,84 @@ def test_only_singletons_give_an_empty_table() -> None:
     assert {"anchor", "positive", "negative", "d_positive", "d_negative", "kind"} == set(table.columns)
 
 
+def test_one_identity_has_no_negatives_and_so_no_triplets() -> None:
+    table = choose_triplets(np.eye(4, dtype=np.float32), np.zeros(4, np.int64), 0.2, TripletConfig(), seed=0)
+    assert table.empty
+
+
+@needs_faiss
+@pytest.mark.parametrize(("search", "least"), [("flat", 1.0), ("ivf", 0.9), ("hnsw", 0.9)])
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_approximate_search_chooses_nearly_the_same_negatives(
+    rng: np.random.Generator, search: str, least: float, spread: float
+) -> None:
+    # At spread 1 positives are about as far as negatives: for many anchors none of the nearest lies beyond.
+    labels = np.repeat(np.arange(500), 6)
+    points = rng.normal(size=(500, 16))[labels] + spread * rng.normal(size=(3000, 16))
+    embeddings = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    configs = TripletConfig(2000, search="exact"), TripletConfig(2000, search=search)  # type: ignore[arg-type]
+    exact, found = (choose_triplets(embeddings, labels, 0.2, config, seed=0) for config in configs)
+    pd.testing.assert_frame_equal(
+        exact[["anchor", "positive", "d_positive"]], found[["anchor", "positive", "d_positive"]]
+    )
+    # Distances, and not rows, because two negatives may be equally near to the last bit.
+    assert np.isclose(exact["d_negative"], found["d_negative"], rtol=0, atol=2e-6).mean() >= least
+    assert (labels[found["negative"]] != labels[found["anchor"]]).all()
+
+
+@needs_faiss
+@pytest.mark.parametrize("search", ["flat", "ivf", "hnsw"])
+def test_approximate_search_works_on_few_images(points: tuple[np.ndarray, np.ndarray], search: str) -> None:
+    embeddings, labels = points
+    configs = TripletConfig(10_000, 3, "exact"), TripletConfig(10_000, 3, search)  # type: ignore[arg-type]
+    exact, found = (choose_triplets(embeddings, labels, 0.2, config, seed=0) for config in configs)
+    pd.testing.assert_frame_equal(exact, found)
+    names = [f"id{i}" for i in range(8)]
+    exact, found = (neighbour_graph(embeddings, labels, names, config) for config in configs)
+    pd.testing.assert_frame_equal(exact, found, atol=1e-5)
+
+
+_PEAK = """
+import re, numpy as np
+from siamese_core.config import TripletConfig
+from siamese_core.triplets import choose_triplets
+
+def peak():  # of this program alone; the rusage of a child starts with its parent's
+    return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+embeddings, labels = np.random.default_rng(0).normal(size=(400_000, 16)).astype(np.float32), np.arange(400_000) // 4
+config = TripletConfig(max_triplets=600)
+choose_triplets(embeddings[:5000], labels[:5000], 0.2, config, 0)
+before = peak()
+choose_triplets(embeddings, labels, 0.2, config, 0)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_anchors_times_images() -> None:
+    result = subprocess.run([sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True)
+    # One row of distances for each anchor of a block would take 512 · 400,000 · 4 bytes = 820 MB.
+    assert float(result.stdout.splitlines()[-1]) < 400
+
+
+def test_identities_with_one_mean_do_not_neighbour_themselves() -> None:
+    labels = np.arange(30)
+    embeddings = np.tile(np.eye(3, dtype=np.float32), (10, 1))
+    graph = neighbour_graph(embeddings, labels, [str(i) for i in range(30)], TripletConfig(neighbours=5))
+    assert (graph["identity"] != graph["neighbour"]).all()
+    assert (graph["distance"] == 0).all()
+
+
+def test_a_single_identity_has_no_neighbours() -> None:
+    graph = neighbour_graph(np.eye(2, dtype=np.float32), np.zeros(2, np.int64), ["a"], TripletConfig())
+    assert graph.empty
+
+
 def test_the_graph_lists_the_nearest_identities(points: tuple[np.ndarray, np.ndarray]) -> None:
     embeddings, labels = points
     names = [f"id{i}" for i in range(8)]
-    graph = neighbour_graph(embeddings, labels, names, 3)
+    graph = neighbour_graph(embeddings, labels, names, TripletConfig(neighbours=3))
     means = np.stack([embeddings[labels == i].mean(0) for i in range(8)])
     squared = ((means[:, None] - means[None]) ** 2).sum(-1)
     np.fill_diagonal(squared, np.inf)
