@@ -132,7 +132,7 @@ def prepare(folder: Path) -> None:
     embeddings = embed(make_encoder(_ENCODER, _IMAGES.channels, seed=0), found.store.images)
     config = TripletConfig()
     table = choose_triplets(embeddings, labels, _MARGIN, config, seed=0)
-    graph = neighbour_graph(embeddings, labels, names, min(config.neighbours, len(names) - 1))
+    graph = neighbour_graph(embeddings, labels, names, config)
     Triplets(table, graph, b"").save(prepared)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from siamese_core.config import TripletConfig
 from siamese_core.embedding import Embeddings
 from siamese_core.pairs import Indices, labels_of
 from siamese_core.sampling import HardPartners
@@ -58,7 +59,7 @@ class KeptImages:
             positions: (m,) which of the kept images these are; at least one of each identity.
             neighbours: How many for each identity.
         """
-        graph = neighbour_graph(embeddings, self.labels[positions], self.names, neighbours)
+        graph = neighbour_graph(embeddings, self.labels[positions], self.names, TripletConfig(neighbours=neighbours))
         return HardPartners(np.empty((0, 3), np.int64), self._all_neighbours(graph))
 
     def siblings(self) -> Indices:

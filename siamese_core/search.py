@@ -146,6 +146,7 @@ def _index(points: Tensor, search: Search, k: int) -> Any:
 
     faiss.omp_set_num_threads(torch.get_num_threads())
     count, dim = points.shape
+    index: Any
     if search == "hnsw":
         index = faiss.IndexHNSWFlat(dim, 32)
         index.hnsw.efSearch = max(128, 2 * k)

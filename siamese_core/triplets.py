@@ -252,7 +252,7 @@ def _negatives_among_nearest(
         distances, found = find_nearest(points[images], points, k, search, progress.advance)  # (U, k)
     for block in _blocks(len(anchors), _TILE):
         a, near = anchors[block], found[which[block]]  # (b,), (b, k)
-        limit = paired_squared_distances(points[a], points[positives[block]])  # (b,)
+        limit = paired_squared_distances(points, a, positives[block])  # (b,)
         suits = (owners[near] != owners[a][:, None]) & (distances[which[block]] > limit[:, None])  # (b, k)
         first = suits.int().argmax(1, keepdim=True)  # they come nearest first
         negatives[block] = near.gather(1, first).squeeze(1).where(suits.any(1), -1)
@@ -261,7 +261,7 @@ def _negatives_among_nearest(
 
 def _nearest_beyond(points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor) -> Tensor:
     """The nearest negative beyond the positive, or the farthest where none lies beyond, (b,) int64."""
-    limit = paired_squared_distances(points[anchors], points[positives])[:, None]  # (b, 1)
+    limit = paired_squared_distances(points, anchors, positives)[:, None]  # (b, 1)
 
     def beyond(distances: Tensor, same: Tensor) -> Tensor:
         return distances.masked_fill(same | (distances <= limit), torch.inf)
@@ -302,7 +302,7 @@ def _row_distances(points: Tensor, left: Tensor, right: Tensor) -> npt.NDArray[n
     """Squared distances of pairs of rows, (T,)."""
     distances = np.empty(len(left), np.float32)
     for block in _blocks(len(left), _TILE):
-        distances[block] = paired_squared_distances(points[left[block]], points[right[block]]).cpu().numpy()
+        distances[block] = paired_squared_distances(points, left[block], right[block]).cpu().numpy()
     return distances
 
 

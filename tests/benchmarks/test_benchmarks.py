@@ -32,6 +32,13 @@ def test_mining_prints_lines_and_writes_a_page(tmp_path: Path, capsys: pytest.Ca
     assert "Claim: semi-hard mining" in page
 
 
+def test_search_prints_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["search", "--quick"])
+    printed = capsys.readouterr().out
+    assert "exact search, N = 500; peer: FAISS flat" in printed
+    assert "recall 1.000" in printed
+
+
 def test_ingest_measures_three_ways(tmp_path: Path) -> None:
     ingest.write_photos(tmp_path / "data", 100)
     loop = ingest.image_folder_loop(tmp_path)
