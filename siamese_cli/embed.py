@@ -1,15 +1,19 @@
 """`siamese embed`: the embeddings of many files, a block at a time."""
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 
 from siamese_cli.models import load_verifier
+from siamese_core.embedding import Embeddings
 from siamese_core.errors import DataError, UnreadableImageError
 from siamese_core.images import load_image
 from siamese_core.ingest import list_files
 from siamese_core.progress import track
+from siamese_core.verifier import Verifier
 
 _BLOCK = 256
 
@@ -31,27 +35,37 @@ def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tupl
     if not output.parent.is_dir():
         raise DataError(f"The folder of {output} does not exist.")
     files = list(_expand(inputs))
-    verifier = load_verifier(model)
-    done: list[str] = []
-    failed: dict[str, str] = {}
-    parts = []
-    with track("embed", len(files), "files") as progress:
+    done, failed, embeddings = embed_readable(load_verifier(model), files)
+    if not done:
+        raise DataError(
+            f"None of the {len(files)} files could be read; the first: {next(iter(failed.items()), 'none found')}"
+        )
+    _write(output, [str(path) for path in done], embeddings)
+    return len(done), {str(path): reason for path, reason in failed.items()}
+
+
+def embed_readable(verifier: Verifier, files: Sequence[Path]) -> tuple[list[Path], dict[Path, str], Embeddings]:
+    """Embeds the files that can be read, with the decoded images of one block in memory at a time.
+
+    Returns:
+        The n files that were embedded, the reason for each that was not, and (n, D) float32 embeddings.
+    """
+    done: list[Path] = []
+    failed: dict[Path, str] = {}
+    parts = [verifier.embed_prepared([])]
+    # Standard output is the command's answer, which may be JSON.
+    with redirect_stdout(sys.stderr), track("embed", len(files), "files") as progress:
         for start in range(0, len(files), _BLOCK):
             pixels = []
             for path in files[start : start + _BLOCK]:
                 try:
                     pixels.append(load_image(path, verifier.trained.images))
-                    done.append(str(path))
+                    done.append(path)
                 except UnreadableImageError as error:
-                    failed[str(path)] = str(error)
+                    failed[path] = str(error)
                 progress.advance()
             parts.append(verifier.embed_prepared(pixels))
-    if not done:
-        raise DataError(
-            f"None of the {len(files)} files could be read; the first: {next(iter(failed.items()), 'none found')}"
-        )
-    _write(output, done, np.concatenate(parts))
-    return len(done), failed
+    return done, failed, np.concatenate(parts)
 
 
 def _expand(inputs: Iterable[Path]) -> Iterator[Path]:

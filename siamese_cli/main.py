@@ -55,6 +55,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_model(embed)
 
+    evaluate = _add(commands, "evaluate", _evaluate, "measure a model on pairs of your own, or by one-shot tasks")
+    protocol = evaluate.add_mutually_exclusive_group(required=True)
+    protocol.add_argument("--pairs", type=Path, metavar="FILE", help="CSV path_a,path_b,same[,fold], or LFW's format")
+    protocol.add_argument("--one-shot", type=int, metavar="N", help="N-way, over the folders of folders below --images")
+    evaluate.add_argument(
+        "--images", type=Path, metavar="ROOT", help="where paths start; the folder of FILE if not given"
+    )
+    _add_model(evaluate)
+
     show = _add(commands, "show", _show, "what a registered model is and what it was measured to do")
     _add_model(show)
 
@@ -166,6 +175,14 @@ def _embed(options: argparse.Namespace) -> int:
     else:
         print(f"{done:,} embeddings in {options.output}" + (f", {len(failed):,} files skipped" if failed else ""))
     return 1 if failed else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from siamese_cli.evaluate import evaluate
+
+    found = evaluate(options.model, options.pairs, options.one_shot, options.images)
+    print(json.dumps(found.as_json()) if options.json else found.describe())
+    return 0
 
 
 def _show(options: argparse.Namespace) -> int:

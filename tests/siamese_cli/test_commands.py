@@ -1,6 +1,7 @@
 """The `siamese` commands and the registered model, from another folder than the checkout."""
 
 import base64
+import itertools
 import json
 import socket
 import subprocess
@@ -14,7 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from siamese_cli.evaluate import evaluate
+from siamese_core.errors import DataError
 from tests.conftest import QUICK, Project
 
 
@@ -80,6 +84,82 @@ def test_embed_writes_what_was_readable_and_says_what_was_not(
         assert archive["paths"].tolist() == ["in/deep/a.png", str(pictures[1])]
         assert archive["embeddings"].shape == (2, 16)
         np.testing.assert_allclose(np.linalg.norm(archive["embeddings"], axis=1), 1, atol=1e-5)
+
+
+@pytest.fixture
+def people(glyphs: Path, tmp_path: Path) -> Path:
+    """Four characters as LFW's people: NAME/NAME_000i.jpg, and a list of pairs of them with two folds."""
+    for number, folder in enumerate(sorted(glyphs.iterdir())[:4]):
+        (tmp_path / "people" / f"P{number}").mkdir(parents=True)
+        for image, path in enumerate(sorted(folder.glob("*.png"))[:3], start=1):
+            Image.open(path).convert("L").save(tmp_path / "people" / f"P{number}" / f"P{number}_{image:04d}.jpg")
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "people").rglob("*.jpg"))
+    rows = [(a, b, a.split("/")[1] == b.split("/")[1]) for a, b in itertools.combinations(files, 2)]
+    lines = [f"{a},{b},{same},{number % 2}" for number, (a, b, same) in enumerate(rows)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["path_a,path_b,same,fold", *lines, lines[0]]))
+    return tmp_path
+
+
+def test_evaluate_agrees_with_the_embeddings_of_its_images(
+    project: Project, model: str, tracking: str, people: Path
+) -> None:
+    def siamese(*command: str) -> subprocess.CompletedProcess[str]:
+        arguments = [*command, "--json", "--model", model]
+        return project.run("siamese", *arguments, folder=people.parent, MLFLOW_TRACKING_URI=tracking)
+
+    done = siamese("evaluate", "--pairs", str(people / "pairs.csv"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert "embed: 12 files" in done.stderr
+    assert (found["genuine_pairs"], found["impostor_pairs"], found["duplicates"]) == (12, 54, 1)
+    assert (found["images"], found["identities"]) == (12, 4)
+    embedded = siamese("embed", str(people / "people"), "-o", str(people / "out.npz"))
+    assert json.loads(embedded.stdout)["embedded"] == 12
+    with np.load(people / "out.npz") as archive:
+        names = [Path(path).parent.name for path in archive["paths"]]
+        vectors = archive["embeddings"].astype(float)
+    pairs = list(itertools.combinations(range(12), 2))
+    distance = np.array([((vectors[a] - vectors[b]) ** 2).sum() for a, b in pairs])
+    same = np.array([names[a] == names[b] for a, b in pairs])
+    assert found["auc"] == pytest.approx((distance[same][:, None] < distance[~same]).mean())
+    for point in found["points"].values():
+        assert point["fmr"]["errors"] == (distance[~same] < point["threshold"]).sum()
+        assert point["fnmr"]["errors"] == (distance[same] >= point["threshold"]).sum()
+    assert list(found["k_fold"]["folds"]) == ["0", "1"]
+
+
+def test_evaluate_prints_a_table_of_lfw_pairs(project: Project, model: str, tracking: str, people: Path) -> None:
+    lines = ["2", "P0\t1\t2", "P1\t1\t3", "P0\t1\tP1\t1", "P2\t2\tP3\t3", ""]
+    (people / "lfw.txt").write_text("\n".join(lines))
+    command = ["siamese", "evaluate", "--model", model, "--pairs", "lfw.txt"]
+    done = project.run(*command, "--images", "people", folder=people, MLFLOW_TRACKING_URI=tracking)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("lfw.txt: 2 genuine and 2 impostor pairs of 6 images of 4 identities\n")
+    assert "* fmr_1e-" in done.stdout
+    assert "a bootstrap over the 4 identities" in done.stdout
+    (people / "people" / "P1" / "P1_0003.jpg").write_text("no")
+    broken = project.run(*command, folder=people, MLFLOW_TRACKING_URI=tracking)
+    assert broken.returncode == 2
+    assert "1 of the 6 images in lfw.txt cannot be read: people/P1/P1_0003.jpg: not an image" in broken.stderr
+    assert "Traceback" not in broken.stderr
+
+
+def test_evaluate_by_one_shot_tasks(project: Project, model: str, tracking: str, people: Path) -> None:
+    command = ["siamese", "evaluate", "--model", model, "--one-shot", "3"]
+    (people / "people" / "notes.txt").write_text("no image")
+    images = ["--images", "people"]
+    found = json.loads(project.run(*command, *images, "--json", folder=people, MLFLOW_TRACKING_URI=tracking).stdout)
+    assert (found["way"], found["identities"], found["images"], found["sources"]) == (3, 4, 12, "names")
+    assert found["unreadable"] == ["people/notes.txt"]
+    assert found["groups"] == {".": found["error"]}
+    assert 0 <= found["error"] < 2 / 3  # better than chance
+    assert found["queries"] == 600
+    said = project.run(*command, *images, folder=people, MLFLOW_TRACKING_URI=tracking).stdout
+    assert f"3-way one-shot error {found['error']:.2%}, 600 queries" in said
+    with pytest.raises(DataError, match="--one-shot N needs --images"):
+        evaluate(model, None, 3, None)
+    with pytest.raises(DataError, match="--one-shot is 1, but a task needs at least 2"):
+        evaluate(model, None, 1, people)
 
 
 def test_show_and_promote(project: Project, model: str, tracking: str, tmp_path: Path) -> None:

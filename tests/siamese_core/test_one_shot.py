@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from siamese_core.errors import DataError
-from siamese_core.one_shot import one_shot
+from siamese_core.one_shot import one_shot, one_shot_layout
 
 # Two groups of 3 identities, 4 sources.
 LABELS = np.repeat(np.arange(6), 4)
@@ -40,3 +40,46 @@ def test_sources_without_common_identities_are_refused() -> None:
     labels, sources = np.array([0, 1]), np.array([0, 1])
     with pytest.raises(DataError, match="No two sources"):
         one_shot(np.eye(2, dtype=np.float32), labels, np.array([0, 0]), sources)
+
+
+def test_file_names_tell_sources_where_every_identity_has_the_same() -> None:
+    paths = [
+        f"{group}/{name}/{number}_{drawer:02d}.png"
+        for group in "ab"
+        for number, name in enumerate("xyz")
+        for drawer in (5, 7)
+    ]
+    layout = one_shot_layout(paths)
+    assert layout.named_sources
+    assert layout.group_names == ["a", "b"]
+    assert layout.labels.tolist() == np.repeat(np.arange(6), 2).tolist()
+    assert layout.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert layout.sources.tolist() == [0, 1] * 6
+    assert layout.rows.tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("last", ["z/1_08.png", "z/9_05.png", "z/2_07_05.png"])
+def test_other_names_count_as_numbered_sources(last: str) -> None:
+    layout = one_shot_layout(["z/3_05.png", last, "y/1_07.png", "y/0_05.png", "y/2_09.png"])
+    assert not layout.named_sources
+    assert layout.group_names == ["."]
+    order = [1, 0] if last < "z/3" else [0, 1]
+    assert layout.sources.tolist() == [*order, 1, 0, 2]
+    one_shot(np.eye(5, dtype=np.float32), layout.labels, layout.groups, layout.sources, draws=5)
+
+
+def test_who_has_no_rival_or_one_image_is_left_out() -> None:
+    pairs = [f"{name}/{image}.png" for name in ("a/x", "a/y", "b/alone") for image in (0, 1)]
+    layout = one_shot_layout(["a/single/0.png", *pairs, "root.png"])
+    assert layout.rows.tolist() == [1, 2, 3, 4]
+    assert layout.group_names == ["a"]
+    with pytest.raises(DataError, match="None of the 2 folders"):
+        one_shot_layout(["a/x/0.png", "a/x/1.png", "b/y/0.png", "b/y/1.png"])
+
+
+def test_a_layout_of_perfect_embeddings_makes_no_error(rng: np.random.Generator) -> None:
+    paths = [f"{group}/{name}/{image}.png" for group in "ab" for name in "xyz" for image in range(4)]
+    order = rng.permutation(len(paths))
+    layout = one_shot_layout([paths[row] for row in order])
+    perfect = np.eye(6, dtype=np.float32)[LABELS[order]]
+    assert one_shot(perfect[layout.rows], layout.labels, layout.groups, layout.sources).error == 0

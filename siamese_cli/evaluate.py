@@ -1,0 +1,217 @@
+"""`siamese evaluate`: a model on a user's own pairs, or on N-way one-shot tasks."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamese_cli.embed import embed_readable
+from siamese_cli.models import load_verifier
+from siamese_core.errors import DataError
+from siamese_core.evaluation import PointResult
+from siamese_core.ingest import list_files
+from siamese_core.metrics import Rate
+from siamese_core.one_shot import OneShot, one_shot, one_shot_layout
+from siamese_core.pair_files import read_pairs
+from siamese_core.protocols import KFold, PairsResult, evaluate_pairs
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class PairsAnswer:
+    """What a file of pairs measured, for people and machines."""
+
+    file: Path
+    result: PairsResult
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return {"pairs": str(self.file), **self.result.as_json()}
+
+    def describe(self) -> str:
+        """The result as a small table."""
+        found = self.result
+        people = "" if found.identities is None else f" of {found.identities:,} identities"
+        repeated = f"; {found.duplicates:,} repeated rows are not counted again" if found.duplicates else ""
+        return "\n".join(
+            [
+                f"{self.file}: {found.genuine_pairs:,} genuine and {found.impostor_pairs:,} impostor pairs of "
+                f"{found.images:,} images{people}{repeated}",
+                "",
+                *_k_fold_lines(found.k_fold),
+                f"  equal error rate    {found.eer:7.2%}",
+                f"  area under the ROC  {found.auc:7.4f}",
+                "",
+                f"  operating point   threshold  target   {'FMR':<28}{'FNMR':<28}accuracy",
+                *(_point_line(name, point, name == found.default) for name, point in found.points.items()),
+                "",
+                f"  * the model's default. Intervals: {found.confidence:.0%}, {_interval_words(found)}.",
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class OneShotAnswer:
+    """What one-shot tasks measured, for people and machines.
+
+    Attributes:
+        root: The folder.
+        way: Identities in a task.
+        result: The errors.
+        group_names: In the order of `result.groups`.
+        identities: That took part.
+        images: That took part.
+        named_sources: Whether file names tell the sources.
+        unreadable: Files that are not images.
+    """
+
+    root: Path
+    way: int
+    result: OneShot
+    group_names: list[str]
+    identities: int
+    images: int
+    named_sources: bool
+    unreadable: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        groups = dict(zip(self.group_names, self.result.groups, strict=True))
+        return asdict(self.result) | {
+            "root": str(self.root),
+            "way": self.way,
+            "groups": groups,
+            "standard_error": self._standard_error(),
+            "identities": self.identities,
+            "images": self.images,
+            "sources": "names" if self.named_sources else "numbers",
+            "unreadable": self.unreadable,
+        }
+
+    def describe(self) -> str:
+        """The result as a few lines."""
+        error = self._standard_error()
+        spread = "" if error is None else f" ± {error:.2%} (standard error over {len(self.group_names):,} groups)"
+        sources = "told by the file names" if self.named_sources else "the images' numbers, as names do not tell them"
+        groups = f"{self.identities:,} identities in {len(self.group_names):,} groups"
+        lines = [
+            f"{self.root}: {self.images:,} images of {groups}",
+            "",
+            f"  {self.way}-way one-shot error {self.result.error:.2%}{spread}, {self.result.queries:,} queries",
+            f"  support and query are by two sources: {sources}",
+        ]
+        if self.unreadable:
+            lines.append(f"  {len(self.unreadable):,} files are not images: {', '.join(self.unreadable[:_EXAMPLES])}")
+        return "\n".join(lines)
+
+    def _standard_error(self) -> float | None:
+        groups = self.result.groups
+        return float(np.std(groups, ddof=1) / len(groups) ** 0.5) if len(groups) > 1 else None
+
+
+def evaluate(
+    model: str | None, pairs: Path | None, way: int | None, images: Path | None
+) -> PairsAnswer | OneShotAnswer:
+    """Measures a model on a file of pairs, or by one-shot tasks.
+
+    Args:
+        model: As a user names it.
+        pairs: A file of pairs, or None for one-shot tasks.
+        way: Identities in a task, or None for pairs.
+        images: The folder that paths start from; may be None for pairs, which then lie beside their file.
+
+    Raises:
+        DataError: The images or the file are missing or wrong.
+        ModelError: There is no such model.
+    """
+    if pairs is not None:
+        return evaluate_pairs_file(model, pairs, images or pairs.parent)
+    if way is None or images is None:
+        raise DataError("--one-shot N needs --images ROOT, a folder of folders of images.")
+    return evaluate_one_shot(model, images, way)
+
+
+def evaluate_pairs_file(model: str | None, file: Path, root: Path) -> PairsAnswer:
+    """Measures a model on a file of pairs; each distinct image is embedded once.
+
+    Args:
+        model: As a user names it.
+        file: CSV or LFW's format.
+        root: Where its paths start.
+
+    Raises:
+        DataError: The file is wrong, or an image cannot be read.
+        ModelError: There is no such model.
+    """
+    listed = read_pairs(file, root)
+    verifier = load_verifier(model)
+    _, failed, embeddings = embed_readable(verifier, [root / path for path in listed.images])
+    if failed:
+        examples = "; ".join(f"{path}: {reason}" for path, reason in list(failed.items())[:_EXAMPLES])
+        raise DataError(
+            f"{len(failed):,} of the {len(listed.images):,} images in {file} cannot be read: {examples}. "
+            "Mend them, or remove their pairs."
+        )
+    return PairsAnswer(file, evaluate_pairs(embeddings, listed, verifier.calibration))
+
+
+def evaluate_one_shot(model: str | None, root: Path, way: int) -> OneShotAnswer:
+    """Measures a model by N-way one-shot tasks within the groups of a folder.
+
+    Args:
+        model: As a user names it.
+        root: Holds folders of images, or groups of such folders.
+        way: Identities in a task, 2 or more.
+
+    Raises:
+        DataError: The folder does not exist or no group has two identities of two images.
+        ModelError: There is no such model.
+    """
+    if way < 2:
+        raise DataError(f"--one-shot is {way}, but a task needs at least 2 identities.")
+    files = [Path(file.path) for file in list_files(root)]
+    verifier = load_verifier(model)
+    done, failed, embeddings = embed_readable(verifier, [root / path for path in files])
+    layout = one_shot_layout([path.relative_to(root).as_posix() for path in done])
+    result = one_shot(embeddings[layout.rows], layout.labels, layout.groups, layout.sources, way)
+    return OneShotAnswer(
+        root=root,
+        way=way,
+        result=result,
+        group_names=layout.group_names,
+        identities=len(layout.groups),
+        images=len(layout.rows),
+        named_sources=layout.named_sources,
+        unreadable=[str(path) for path in failed],
+    )
+
+
+def _k_fold_lines(found: KFold | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        f"  accuracy, {len(found.folds)} folds  {found.accuracy:7.2%} ± {found.standard_error:.2%} (standard error), "
+        "each fold at the threshold that is best on the others"
+    ]
+
+
+def _point_line(name: str, point: PointResult, default: bool) -> str:
+    target = "–" if point.target_fmr is None else f"{point.target_fmr:g}"
+    rates = f"{_interval(point.fmr):<28}{_interval(point.fnmr):<28}"
+    mark = "*" if default else " "
+    return f"{mark} {name:<16}  {point.threshold:9.4f}  {target:>6}   {rates}{point.accuracy:8.2%}"
+
+
+def _interval(rate: Rate) -> str:
+    return f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
+
+
+def _interval_words(found: PairsResult) -> str:
+    if found.identities is not None:
+        return f"by a bootstrap over the {found.identities:,} identities, which are the images' folders"
+    return (
+        "Wilson's, which take pairs as independent: the images' folders do not tell identities. They are too narrow "
+        "where one identity is in many pairs"
+    )

@@ -1,0 +1,221 @@
+"""Verification by a fixed list of pairs: at the model's calibrated thresholds, and k-fold where the list has folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.calibration import Calibration, OperatingPoint
+from siamese_core.embedding import Embeddings
+from siamese_core.evaluation import PointResult
+from siamese_core.metrics import (
+    IdentityBootstrap,
+    Rate,
+    area_under_roc,
+    best_accuracy,
+    equal_error_rate,
+    fmr_at,
+    fnmr_at,
+    roc,
+)
+from siamese_core.pair_files import PairList
+from siamese_core.pairs import Indices, PairDistances, Pairs, labels_of, pair_distances
+
+# Most drawn weights (resamples × identities) of a bootstrap: 256 MB.
+_MAX_WEIGHTS = 2**25
+
+Folds = npt.NDArray[np.integer]
+# A threshold to (FMR, FNMR) with their intervals.
+Rates = Callable[[float], tuple[Rate, Rate]]
+
+
+@dataclass(frozen=True)
+class KFold:
+    """Accuracy with each fold's threshold chosen on the other folds.
+
+    Attributes:
+        accuracy: Mean over the folds.
+        standard_error: Of that mean: the folds' standard deviation (of K − 1 degrees of freedom) / √K.
+        folds: Accuracy by fold.
+        thresholds: Threshold by fold.
+    """
+
+    accuracy: float
+    standard_error: float
+    folds: dict[int, float]
+    thresholds: dict[int, float]
+
+
+@dataclass(frozen=True)
+class PairsResult:
+    """What a list of pairs measured.
+
+    Attributes:
+        genuine_pairs: Pairs of one identity.
+        impostor_pairs: Pairs of two.
+        duplicates: Rows that repeated a pair and were not counted again.
+        images: Distinct images.
+        identities: Distinct identities, or None where the folders do not tell them.
+        interval: How the intervals were made: `bootstrap over identities` or `Wilson`.
+        confidence: Level of the intervals.
+        eer: Equal error rate.
+        auc: Area under the ROC.
+        default: Name of the model's default operating point.
+        points: Results at the calibrated thresholds, by operating point.
+        k_fold: Where the list has folds.
+    """
+
+    genuine_pairs: int
+    impostor_pairs: int
+    duplicates: int
+    images: int
+    identities: int | None
+    interval: str
+    confidence: float
+    eer: float
+    auc: float
+    default: str
+    points: dict[str, PointResult]
+    k_fold: KFold | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Values that JSON can hold."""
+        return asdict(self)
+
+
+def evaluate_pairs(
+    embeddings: Embeddings,
+    listed: PairList,
+    calibration: Calibration,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> PairsResult:
+    """Measures a calibrated encoder on a list of pairs.
+
+    An image's identity is its folder, if for every pair "same" says what the folders say: then intervals come from
+    a bootstrap over identities. Else they are Wilson's, which take pairs as independent and so are too narrow where
+    one identity is in many pairs.
+
+    Args:
+        embeddings: (N, D) float32 of `listed.images`, in their order.
+        listed: The pairs.
+        calibration: The model's thresholds; nothing in it is fitted to these pairs.
+        confidence: Level of the intervals.
+        resamples: Bootstrap draws; fewer where there are very many identities.
+        seed: Of the draws.
+
+    Raises:
+        DataError: A distance is not finite.
+    """
+    labels, identities = _identities(listed)
+    distances = _distances(embeddings, listed, labels)
+    curve = roc(distances.genuine, distances.impostor)
+    if identities is None:
+        rates = _wilson_rates(distances, confidence)
+    else:
+        rates = _bootstrap_rates(distances, confidence, resamples, seed)
+    return PairsResult(
+        genuine_pairs=len(distances.genuine),
+        impostor_pairs=len(distances.impostor),
+        duplicates=listed.duplicates,
+        images=len(listed.images),
+        identities=identities,
+        interval="Wilson" if identities is None else "bootstrap over identities",
+        confidence=confidence,
+        eer=equal_error_rate(curve)[0],
+        auc=area_under_roc(distances.genuine, distances.impostor),
+        default=calibration.default,
+        points={name: _point(point, rates) for name, point in calibration.points.items()},
+        k_fold=None if listed.folds is None else _k_fold(distances, listed),
+    )
+
+
+def k_fold_accuracy(distances: PairDistances, genuine_folds: Folds, impostor_folds: Folds) -> KFold:
+    """Accuracy of each fold at the threshold that is most accurate on the others, as LFW's view 2 asks.
+
+    Accuracy is balanced, 1 − (FMR + FNMR) / 2: in folds with as many genuine as impostor pairs, which LFW's are, it
+    is the share of pairs decided rightly (Huang et al. 2007, "Labeled Faces in the Wild", section V).
+
+    Args:
+        distances: Of all pairs.
+        genuine_folds: (G,) fold of each genuine pair; two folds or more.
+        impostor_folds: (M,) fold of each impostor pair; the same folds.
+    """
+    accuracies, thresholds = {}, {}
+    for fold in np.unique(genuine_folds).tolist():
+        genuine, impostor = genuine_folds == fold, impostor_folds == fold
+        _, threshold = best_accuracy(roc(distances.genuine[~genuine], distances.impostor[~impostor]))
+        fmr, fnmr = fmr_at(distances.impostor[impostor], threshold), fnmr_at(distances.genuine[genuine], threshold)
+        accuracies[fold], thresholds[fold] = 1 - (fmr + fnmr) / 2, threshold
+    values = np.array(list(accuracies.values()))
+    return KFold(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), accuracies, thresholds)
+
+
+def wilson(errors: int, pairs: int, confidence: float) -> Rate:
+    """A rate with Wilson's interval, for independent trials (Wilson 1927, "Probable inference")."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    value = errors / pairs
+    center = value + z**2 / (2 * pairs)
+    spread = z * np.sqrt(value * (1 - value) / pairs + z**2 / (4 * pairs**2))
+    low, high = float((center - spread) / (1 + z**2 / pairs)), float((center + spread) / (1 + z**2 / pairs))
+    return Rate(value, min(max(low, 0.0), value), max(min(high, 1.0), value), errors, pairs)
+
+
+def _identities(listed: PairList) -> tuple[Indices, int | None]:
+    """(N,) identities by folder and their number, or None where some pair contradicts the folders."""
+    labels, names = labels_of([str(PurePosixPath(path).parent) for path in listed.images])
+    first, second = listed.pairs.T
+    agree = bool(np.array_equal(labels[first] == labels[second], listed.same))
+    return labels, len(names) if agree else None
+
+
+def _distances(embeddings: Embeddings, listed: PairList, labels: Indices) -> PairDistances:
+    genuine, impostor = (listed.pairs[chosen].astype(np.int64) for chosen in (listed.same, ~listed.same))
+    return pair_distances(embeddings, Pairs(genuine, impostor, labels, len(genuine), len(impostor)))
+
+
+def _k_fold(distances: PairDistances, listed: PairList) -> KFold:
+    assert listed.folds is not None
+    return k_fold_accuracy(distances, listed.folds[listed.same], listed.folds[~listed.same])
+
+
+def _point(point: OperatingPoint, rates: Rates) -> PointResult:
+    fmr, fnmr = rates(point.threshold)
+    return PointResult(point.threshold, point.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
+
+
+def _wilson_rates(distances: PairDistances, confidence: float) -> Rates:
+    def rates(threshold: float) -> tuple[Rate, Rate]:
+        matches = int((distances.impostor < threshold).sum())
+        misses = int((distances.genuine >= threshold).sum())
+        return (
+            wilson(matches, len(distances.impostor), confidence),
+            wilson(misses, len(distances.genuine), confidence),
+        )
+
+    return rates
+
+
+def _bootstrap_rates(distances: PairDistances, confidence: float, resamples: int, seed: int) -> Rates:
+    bootstrap = IdentityBootstrap(distances, max(100, min(resamples, _MAX_WEIGHTS // distances.identities)), seed)
+    compared = _compared_identities(distances)
+
+    def rates(threshold: float) -> tuple[Rate, Rate]:
+        fmr, fnmr = bootstrap.rates(threshold, confidence)
+        # The bootstrap's rule of three takes it that all identities meet; a list compares few pairs of them.
+        return replace(fmr, high=max(fmr.high, min(1.0, 3 / compared))) if fmr.errors == 0 else fmr, fnmr
+
+    return rates
+
+
+def _compared_identities(distances: PairDistances) -> int:
+    """How many pairs of identities the impostor pairs are of."""
+    keys = np.sort(distances.impostor_identities, axis=1) @ np.array([distances.identities, 1])
+    return len(np.unique(keys))
