@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from siamese_core.artifact import read_json, write_json
 from siamese_core.config import EncoderConfig, ImageConfig
 from siamese_core.encoders import Encoder, make_encoder
+from siamese_core.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,21 @@ class TrainedEncoder:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def build(self, device: str = "cpu") -> Encoder:
-        """The encoder with these weights, ready to embed."""
+        """The encoder with these weights, ready to embed.
+
+        Raises:
+            ModelError: They were trained by a version whose network has another layout.
+        """
         # The weights are all here: a file that they once started from is not needed any more.
         config = EncoderConfig(**{**asdict(self.encoder), "weights_file": None})
         encoder = make_encoder(config, self.images.channels, seed=0)
-        encoder.load_state_dict(self.state)
+        try:
+            encoder.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise ModelError(
+                f"The weights do not fit the {config.architecture} of this version of siamese-pipelines: they were "
+                "trained by another version. Use that version, or train again under another model_name."
+            ) from error
         return encoder.to(device).eval()
 
     def save(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from siamese_core.config import EncoderConfig, SplitConfig, TrainingConfig, TripletConfig
 from siamese_core.devices import choose_device
 from siamese_core.encoders import make_encoder
-from siamese_core.errors import ConfigError, DataError, TrainingError
+from siamese_core.errors import ConfigError, DataError, ModelError, TrainingError
 from siamese_core.learner import learning_rate_at
 from siamese_core.manifest import Manifest
 from siamese_core.split import Split, make_split
@@ -144,3 +144,12 @@ def test_only_the_head_of_a_frozen_body_learns(
     trained, _ = train(data, triplets.table, triplets.graph, frozen, short, 0, start)
     changed = {name for name, value in trained.state.items() if not torch.equal(value, start.state[name])}
     assert changed == {"head.weight", "head.bias"}
+
+
+def test_weights_of_another_layout_are_refused_in_words(
+    prepared: tuple[Manifest, ImageStore, Split, Triplets],
+) -> None:
+    trained = fit(prepared, replace(CONFIG, steps=2))
+    older = replace(trained, state={name.replace("body.0", "body.9"): value for name, value in trained.state.items()})
+    with pytest.raises(ModelError, match="trained by another version"):
+        older.build()
