@@ -1,6 +1,7 @@
 """Every benchmark runs at tiny sizes, with the peers or without them."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_mining_prints_lines_and_writes_a_page(tmp_path: Path, capsys: pytest.Ca
         assert "shared cores" in text
         assert (HOW_TO_INSTALL in text) != _HAS_PEER
     assert "Claim: semi-hard mining" in page
+
+
+def test_both_sides_of_the_roc_find_the_same_threshold(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["roc", "--quick"])
+    found = re.search(r"ours: threshold ([0-9.]+); peer: threshold ([0-9.]+)", capsys.readouterr().out)
+    assert found
+    assert float(found[1]) == pytest.approx(float(found[2]), abs=1e-5)
 
 
 def test_ingest_measures_three_ways(tmp_path: Path) -> None:
