@@ -17,6 +17,8 @@ from siamese_core.metrics import (
     fmr_at,
     fnmr_at,
     roc,
+    sensitivity_index,
+    tar_at_fmr,
     threshold_at_fmr,
 )
 from siamese_core.pairs import PairDistances, labels_of, make_pairs, pair_distances
@@ -60,6 +62,23 @@ def test_eer_and_accuracy_are_the_best_of_all_thresholds(genuine: np.ndarray, im
     accuracy, at = best_accuracy(curve)
     assert accuracy == pytest.approx(1 - (fmr_at(impostor, at) + fnmr_at(genuine, at)) / 2, abs=1e-12)
     assert accuracy == pytest.approx(max(1 - (curve.fmr + curve.fnmr) / 2), abs=1e-12)
+
+
+@given(DISTANCES, DISTANCES, st.floats(0.001, 0.999))
+def test_tar_is_the_best_of_all_thresholds_that_keep_the_fmr(
+    genuine: np.ndarray, impostor: np.ndarray, target: float
+) -> None:
+    curve = roc(genuine, impostor)
+    kept = curve.fmr <= target + 1e-12
+    assert tar_at_fmr(genuine, impostor, target) == pytest.approx(1 - curve.fnmr[kept].min(), abs=1e-12)
+
+
+def test_d_prime_of_a_toy_example_and_without_spread() -> None:
+    assert sensitivity_index(np.array([0.0, 2.0]), np.array([4.0, 6.0])) == pytest.approx(4)
+    assert sensitivity_index(np.array([0.0, 2.0]), np.array([5.0])) == pytest.approx(4 / np.sqrt(0.5))
+    assert sensitivity_index(np.array([1.0]), np.array([2.0])) is None
+    with pytest.raises(DataError):
+        sensitivity_index(np.array([np.nan]), np.array([2.0]))
 
 
 def test_perfect_separation_and_no_separation() -> None:
