@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.measure import HEAD, Line, machine
 
-NAMES = ("ingest", "mining", "search", "training")
+NAMES = ("ingest", "mining", "roc", "search", "training")
 
 
 def main(arguments: list[str]) -> None:

@@ -89,6 +89,10 @@ class Calibration:
         exponent = self.slope * np.asarray(distance, np.float64) - self.intercept
         return np.asarray(1 / (1 + np.exp(np.clip(exponent, -700, 700))))
 
+    def log_ratio(self, distance: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The natural logarithm of the likelihood ratio genuine : impostor, which the probability stands for."""
+        return self.intercept - self.slope * np.asarray(distance, np.float64)
+
     def save(self, folder: Path) -> None:
         """Writes `calibration.json`."""
         write_json(folder / "calibration.json", asdict(self))
@@ -148,15 +152,15 @@ def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, 
     return Calibration(points, default, refused, slope, intercept, eer, distances.identities, images)
 
 
-def why_unsupported(target: float, impostor_pairs: int, identities: int) -> str | None:
-    """Why this many pairs cannot support an FMR target, or None if they can."""
+def why_unsupported(target: float, impostor_pairs: int, identities: int, part: str = "calibration") -> str | None:
+    """Why this many pairs of a part of the data cannot support an FMR target, or None if they can."""
     needed_pairs = math.ceil(_EXPECTED_FALSE_MATCHES / target)
     needed_identities = math.ceil((1 + math.sqrt(1 + 8 / target)) / 2)  # n (n − 1) / 2 pairs of identities ≥ 1 / target
     if impostor_pairs >= needed_pairs and identities >= needed_identities:
         return None
     return (
         f"FMR {target:g} needs at least {needed_pairs:,} impostor pairs from {needed_identities:,} identities; "
-        f"the calibration part has {impostor_pairs:,} from {identities:,}."
+        f"the {part} part has {impostor_pairs:,} from {identities:,}."
     )
 
 

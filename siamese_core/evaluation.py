@@ -11,11 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.artifact import read_json, write_json
-from siamese_core.calibration import Calibration, OperatingPoint, calibrate
-from siamese_core.config import CalibrationConfig
+from siamese_core.calibration import Calibration, OperatingPoint, calibrate, why_unsupported
+from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.identification import search
 from siamese_core.images import Pixels
+from siamese_core.likelihood import cllr, min_cllr
 from siamese_core.manifest import Manifest
-from siamese_core.metrics import IdentityBootstrap, Rate, area_under_roc, equal_error_rate, roc
+from siamese_core.metrics import (
+    IdentityBootstrap,
+    Rate,
+    area_under_roc,
+    equal_error_rate,
+    roc,
+    sensitivity_index,
+    tar_at_fmr,
+)
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
@@ -24,6 +34,7 @@ _CURVE_POINTS = 400
 _HISTOGRAM_BINS = 100
 _PIXEL_SIDE = 32
 _WORST = 8
+_TAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 # (row, row, distance): two images of the store.
 PairDistance = tuple[int, int, float]
@@ -87,6 +98,37 @@ class SystemResult:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What does not depend on an operating point.
+
+    Attributes:
+        sensitivity: d′, or None where distances do not vary.
+        cllr: Log-likelihood-ratio cost of the calibrated probabilities, in bits.
+        min_cllr: The same at the best calibration there could be.
+        rank_1: Share of searches that find their identity first, in a gallery of one image an identity.
+        gallery: Identities in that gallery.
+        searches: Images that were searched for.
+        tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from the test pairs.
+        refused: Name → why the test pairs cannot support this FMR.
+    """
+
+    sensitivity: float | None
+    cllr: float
+    min_cllr: float
+    rank_1: float
+    gallery: int
+    searches: int
+    tar: dict[str, float]
+    refused: dict[str, str]
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name, for a tracker."""
+        flat = {"test_cllr": self.cllr, "test_min_cllr": self.min_cllr, "test_rank_1": self.rank_1}
+        flat |= {f"test_tar_at_{name}": rate for name, rate in self.tar.items()}
+        return flat if self.sensitivity is None else flat | {"test_d_prime": self.sensitivity}
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The verifier on test identities, beside the raw-pixel baseline.
 
@@ -104,6 +146,7 @@ class Evaluation:
         failure_to_acquire: Quarantined files as a share of all files.
         worst_false_matches: (row, row, distance) of the nearest impostor pairs.
         worst_false_non_matches: (row, row, distance) of the farthest genuine pairs.
+        figures: More figures; None in an evaluation that was saved before there were any.
     """
 
     model: SystemResult
@@ -119,6 +162,7 @@ class Evaluation:
     failure_to_acquire: float
     worst_false_matches: list[PairDistance]
     worst_false_non_matches: list[PairDistance]
+    figures: Figures | None = None
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
@@ -129,7 +173,8 @@ class Evaluation:
         """Reads `evaluation.json`."""
         value = read_json(folder / "evaluation.json")
         value |= {name: _read_system(value[name]) for name in ("model", "pixels")}
-        return cls(**value)
+        figures = value.get("figures")  # not in files from before there were any
+        return cls(**value | {"figures": Figures(**figures) if figures else None})
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
@@ -139,7 +184,7 @@ class Evaluation:
         for name, point in self.model.points.items():
             flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}
             flat[f"test_accuracy_at_{name}"] = point.accuracy
-        return flat
+        return flat | (self.figures.metrics() if self.figures else {})
 
     def summary(self) -> dict[str, Any]:
         """The figures by name, with the number of identities and pairs."""
@@ -168,7 +213,8 @@ def evaluate(
         seed: Of samples and bootstrap.
     """
     rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    distances = pair_distances(embedder(rows), pairs)
+    embeddings = embedder(rows)
+    distances = pair_distances(embeddings, pairs)
     confidence = config.confidence
     return Evaluation(
         model=_measure(distances, calibration, config, seed),
@@ -184,6 +230,7 @@ def evaluate(
         failure_to_acquire=len(manifest.quarantined) / len(manifest.table),
         worst_false_matches=_extreme(rows, pairs.impostor, distances.impostor, nearest=True),
         worst_false_non_matches=_extreme(rows, pairs.genuine, distances.genuine, nearest=False),
+        figures=_figures(embeddings, pairs.labels, distances, calibration, seed),
     )
 
 
@@ -231,6 +278,28 @@ def _measure(distances: PairDistances, calibration: Calibration, config: Calibra
         auc=area_under_roc(distances.genuine, distances.impostor),
         points=points,
         curves=Curves(curve.fmr[index].tolist(), curve.fnmr[index].tolist(), *_histograms(distances)),
+    )
+
+
+def _figures(
+    embeddings: npt.NDArray[np.floating],
+    labels: Indices,
+    distances: PairDistances,
+    calibration: Calibration,
+    seed: int,
+) -> Figures:
+    genuine, impostor = distances.genuine, distances.impostor
+    found = search(embeddings, labels, seed)
+    why = {target: why_unsupported(target, len(impostor), distances.identities, "test") for target in _TAR_TARGETS}
+    return Figures(
+        sensitivity=sensitivity_index(genuine, impostor),
+        cllr=cllr(calibration.log_ratio(genuine), calibration.log_ratio(impostor)),
+        min_cllr=min_cllr(genuine, impostor),
+        rank_1=found.rank_1(),
+        gallery=found.identities,
+        searches=len(found.rank),
+        tar={operating_point_name(t): tar_at_fmr(genuine, impostor, t) for t, reason in why.items() if not reason},
+        refused={operating_point_name(t): reason for t, reason in why.items() if reason},
     )
 
 

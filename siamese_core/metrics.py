@@ -75,7 +75,7 @@ def threshold_at_fmr(impostor: Distances, target: float) -> float:
     Raises:
         DataError: There are no distances, or not all of them are finite.
     """
-    _check_finite(impostor, "impostor")
+    check_finite(impostor, "impostor")
     allowed = int(np.floor(target * len(impostor) * (1 + 1e-12)))
     return float(np.partition(impostor, min(allowed, len(impostor) - 1))[min(allowed, len(impostor) - 1)])
 
@@ -86,8 +86,8 @@ def roc(genuine: Distances, impostor: Distances) -> Roc:
     Raises:
         DataError: One kind of pairs is missing, or a distance is not finite.
     """
-    _check_finite(genuine, "genuine")
-    _check_finite(impostor, "impostor")
+    check_finite(genuine, "genuine")
+    check_finite(impostor, "impostor")
     thresholds = np.unique(np.concatenate([genuine, impostor]))
     thresholds = np.append(thresholds, np.nextafter(thresholds[-1], np.inf))
     fmr = np.searchsorted(np.sort(impostor), thresholds, side="left") / len(impostor)
@@ -125,6 +125,31 @@ def area_under_roc(genuine: Distances, impostor: Distances) -> float:
     below = np.searchsorted(ordered, genuine, side="left")
     up_to = np.searchsorted(ordered, genuine, side="right")
     return float(1 - (below + up_to).mean() / 2 / len(impostor))
+
+
+def sensitivity_index(genuine: Distances, impostor: Distances) -> float | None:
+    """d′ = |mean of impostor − mean of genuine| / √(half the sum of their variances) (Green & Swets 1966).
+
+    Returns:
+        How many standard deviations the two kinds lie apart; None where neither kind varies.
+
+    Raises:
+        DataError: One kind of pairs is missing, or a distance is not finite.
+    """
+    check_finite(genuine, "genuine")
+    check_finite(impostor, "impostor")
+    spread = float(np.sqrt((genuine.var() + impostor.var()) / 2))
+    return float(abs(impostor.mean() - genuine.mean()) / spread) if spread > 0 else None
+
+
+def tar_at_fmr(genuine: Distances, impostor: Distances, target: float) -> float:
+    """TAR = 1 − FNMR at the largest threshold whose FMR is *at most* the target, on these same pairs.
+
+    Raises:
+        DataError: One kind of pairs is missing, or a distance is not finite.
+    """
+    check_finite(genuine, "genuine")
+    return 1 - fnmr_at(genuine, threshold_at_fmr(impostor, target))
 
 
 class IdentityBootstrap:
@@ -203,7 +228,12 @@ def _rate(wrong: npt.NDArray[np.bool_], draws: Curve, confidence: float, indepen
     return Rate(value, min(float(low), value), max(float(high), value), errors, len(wrong))
 
 
-def _check_finite(distances: Distances, kind: str) -> None:
+def check_finite(distances: Distances, kind: str) -> None:
+    """Refuses to measure what is not there.
+
+    Raises:
+        DataError: There are no distances, or not all of them are finite.
+    """
     if len(distances) == 0:
         raise DataError(f"There are no {kind} pairs.")
     if not np.isfinite(distances).all():

@@ -79,9 +79,8 @@ def make_pairs(labels: Indices, max_genuine: int, max_impostor: int, seed: int) 
             f"{len(labels)} images of {np.count_nonzero(sizes)} identities give {genuine_total} genuine and "
             f"{impostor_total} impostor pairs; both kinds are needed."
         )
-    genuine = _all_genuine(labels)
-    if genuine_total > max_genuine:
-        genuine = genuine[np.sort(rng.permutation(genuine_total)[:max_genuine])]
+    chosen = np.arange(genuine_total) if genuine_total <= max_genuine else _sample(genuine_total, max_genuine, rng)
+    genuine = _genuine(labels, chosen)
     impostor = _all_impostor(labels) if impostor_total <= max_impostor else _sample_impostor(labels, max_impostor, rng)
     return Pairs(genuine, impostor, labels, genuine_total, impostor_total)
 
@@ -114,15 +113,24 @@ def pair_distances(embeddings: npt.NDArray[np.floating], pairs: Pairs) -> PairDi
         pairs: Which to compare.
     """
     return PairDistances(
-        genuine=_distances(embeddings, pairs.genuine),
-        impostor=_distances(embeddings, pairs.impostor),
+        genuine=distances_of(embeddings, pairs.genuine),
+        impostor=distances_of(embeddings, pairs.impostor),
         genuine_identity=pairs.labels[pairs.genuine[:, 0]],
         impostor_identities=pairs.labels[pairs.impostor],
         identities=int(pairs.labels.max()) + 1,
     )
 
 
-def _distances(embeddings: npt.NDArray[np.floating], pairs: Indices) -> Distances:
+def distances_of(embeddings: npt.NDArray[np.floating], pairs: Indices) -> Distances:
+    """Squared L2 distances from the differences, so that small ones are exact too.
+
+    Args:
+        embeddings: (N, D) floats.
+        pairs: (P, 2) int64 rows.
+
+    Returns:
+        (P,) float64.
+    """
     result = np.empty(len(pairs), np.float64)
     size = max(256, _BLOCK_NUMBERS // embeddings.shape[1])
     for start in range(0, len(pairs), size):
@@ -132,11 +140,22 @@ def _distances(embeddings: npt.NDArray[np.floating], pairs: Indices) -> Distance
     return result
 
 
-def _all_genuine(labels: Indices) -> Indices:
+def _genuine(labels: Indices, numbers: Indices) -> Indices:
+    """Genuine pairs by their numbers: identity after identity, (0, 1), (0, 2) … (1, 2) …; (G, 2) int64.
+
+    Only the wanted ones are made: 50,000 images of one identity have 1.25 G pairs.
+    """
     order = np.argsort(labels, kind="stable")
-    groups = np.split(order, np.cumsum(np.bincount(labels))[:-1])
-    pairs = [np.stack(np.triu_indices(len(group), 1), axis=1) for group in groups]
-    return np.concatenate([group[pair] for group, pair in zip(groups, pairs, strict=True)])
+    sizes = np.bincount(labels)
+    later = np.concatenate([np.arange(size - 1, -1, -1) for size in sizes])  # pairs that start at each image
+    ends = np.cumsum(later)
+    first = np.searchsorted(ends, numbers, side="right")
+    return np.stack([order[first], order[first + 1 + numbers - (ends - later)[first]]], axis=1)
+
+
+def _sample(total: int, wanted: int, rng: np.random.Generator) -> Indices:
+    """Distinct random numbers below the total, ascending."""
+    return np.sort(rng.choice(total, wanted, replace=False, shuffle=False))
 
 
 def _all_impostor(labels: Indices) -> Indices:
@@ -154,7 +173,7 @@ def _sample_impostor(labels: Indices, wanted: int, rng: np.random.Generator) -> 
         different = labels[first] != labels[second]
         new = (np.minimum(first, second) * count + np.maximum(first, second))[different]
         keys = np.sort(np.concatenate([keys, new]))  # np.unique hashes, which is slower here
-        keys = keys[np.append(True, keys[1:] != keys[:-1])]
+        keys = keys[np.diff(keys, prepend=-1) != 0]
     keys = np.sort(rng.permutation(keys)[:wanted])
     return np.stack([keys // count, keys % count], axis=1)
 

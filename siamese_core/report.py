@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from siamese_core import plots
 from siamese_core.calibration import Calibration
-from siamese_core.evaluation import Evaluation, PointResult, SystemResult
+from siamese_core.evaluation import Evaluation, Figures, PointResult, SystemResult
 from siamese_core.html import badge, image, page, table
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import Rate
@@ -46,6 +46,7 @@ def report_page(
         _refusals(calibration),
         "<h2>Beside raw pixels</h2>",
         _comparison(evaluation),
+        *(["<h2>More figures</h2>", _more_figures(evaluation.figures)] if evaluation.figures else []),
         "<h2>Curves</h2>",
         _plots(figures(evaluation, trained).values()),
         _events(trained),
@@ -101,6 +102,10 @@ _GLOSSARY = table(
         ],
         ["interval", "bootstrap over identities, because pairs that share an identity are not independent"],
         ["accuracy", "1 − (FMR + FNMR) / 2: as many genuine as impostor pairs"],
+        ["d′", "how many standard deviations the distances of genuine and impostor pairs lie apart"],
+        ["Cllr", "cost of the probabilities in bits: 0 is perfect, 1 tells nothing; above its minimum: miscalibrated"],
+        ["rank-1", "closed-set search: the nearest image of a gallery, one image an identity, is of the right one"],
+        ["TAR", "true accept rate, 1 − FNMR, here at thresholds that keep the FMR on the test pairs themselves"],
     ],
 )
 
@@ -178,6 +183,17 @@ def _comparison(evaluation: Evaluation) -> str:
         f"FNMR at its own {evaluation.default}",
     ]
     return table(head, rows)
+
+
+def _more_figures(figures: Figures) -> str:
+    rows: list[list[object]] = [
+        ["d′", "–" if figures.sensitivity is None else f"{figures.sensitivity:.3f}"],
+        ["Cllr (minimum Cllr)", f"{figures.cllr:.3f} ({figures.min_cllr:.3f}) bits"],
+        [f"rank-1, {figures.searches:,} searches among {figures.gallery:,} identities", f"{figures.rank_1:.2%}"],
+    ]
+    rows += [[f"TAR at {name}", f"{rate:.2%}"] for name, rate in figures.tar.items()]
+    rows += [[f"TAR at {name}", f"refused: {why}"] for name, why in figures.refused.items()]
+    return table(["figure", "on test identities"], rows)
 
 
 def _events(trained: TrainedEncoder) -> str:

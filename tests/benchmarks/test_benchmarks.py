@@ -1,6 +1,7 @@
 """Every benchmark runs at tiny sizes, with the peers or without them."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def test_search_prints_lines(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "exact search, N = 500; peer: FAISS flat" in printed
     assert "recall 1.000" in printed
+
+
+def test_both_sides_of_the_roc_find_the_same_threshold(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["roc", "--quick"])
+    found = re.search(r"ours: threshold ([0-9.]+); peer: threshold ([0-9.]+)", capsys.readouterr().out)
+    assert found
+    assert float(found[1]) == pytest.approx(float(found[2]), abs=1e-5)
 
 
 def test_ingest_measures_three_ways(tmp_path: Path) -> None:

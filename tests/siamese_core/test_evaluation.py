@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamese_core.artifact import hash_folder
+from siamese_core.artifact import hash_folder, read_json, write_json
 from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
 from siamese_core.embedding import embed
@@ -28,7 +28,8 @@ def measured(ingested: tuple[Manifest, ImageStore]) -> Measured:
     split = make_split(manifest, SplitConfig(salt="a"))
     config = EncoderConfig(width=4, embedding_dim=8)
     encoder = make_encoder(config, 1, seed=0)
-    history = [{"step": 1, "loss": 2.0, "validation_eer": 0.3}, {"step": 2, "loss": 1.0, "validation_eer": 0.2}]
+    health = {"distance": 1.0, "effective_rank": 3.0}
+    history = [{"step": step, "loss": 2.0 / step, "validation_eer": 0.3 / step} | health for step in (1, 2)]
     trained = TrainedEncoder(encoder.state_dict(), config, store.config, history, 2)
     rows, pairs = part_pairs(manifest, split, "calibration", CONFIG, 0)
     calibration = calibrate(pair_distances(embed(encoder, store.images, rows), pairs), CONFIG, len(rows), 0)
@@ -69,6 +70,39 @@ def test_it_round_trips_to_the_same_bytes(measured: Measured, tmp_path: Path) ->
     measured[0].save(tmp_path / "a")
     Evaluation.load(tmp_path / "a").save(tmp_path / "b")
     assert hash_folder(tmp_path / "a") == hash_folder(tmp_path / "b")
+
+
+def test_more_figures_are_a_few_lines_of_numpy_and_stand_in_metrics_and_report(measured: Measured) -> None:
+    evaluation, calibration, trained, manifest, store, split = measured
+    rows, pairs = part_pairs(manifest, split, "test", CONFIG, 0)
+    distances = pair_distances(embed(trained.build(), store.images, rows), pairs)
+    genuine, impostor = distances.genuine, distances.impostor
+    metrics, figures = evaluation.metrics(), evaluation.figures
+    assert figures
+    spread = np.sqrt((genuine.std() ** 2 + impostor.std() ** 2) / 2)
+    assert metrics["test_d_prime"] == pytest.approx((impostor.mean() - genuine.mean()) / spread, abs=1e-3)
+    bits = -np.log2(calibration.probability(genuine)).mean() - np.log2(1 - calibration.probability(impostor)).mean()
+    assert metrics["test_cllr"] == pytest.approx(bits / 2, abs=1e-3)
+    assert 0 <= metrics["test_min_cllr"] <= metrics["test_cllr"]
+    accepted = (genuine < np.sort(impostor)[len(impostor) // 10]).mean()
+    assert metrics["test_tar_at_fmr_1e-1"] == pytest.approx(accepted, abs=1e-3)
+    assert "the test part has" in figures.refused["fmr_1e-5"]
+    assert 0 <= metrics["test_rank_1"] <= 1
+    assert figures.searches == evaluation.images - figures.gallery
+    page = report_page(evaluation, calibration, trained, manifest, store, "letters")
+    assert f"<td>d′</td><td>{metrics['test_d_prime']:.3f}</td>" in page
+
+
+def test_an_evaluation_from_before_the_figures_still_loads(measured: Measured, tmp_path: Path) -> None:
+    evaluation, calibration, trained, manifest, store, _ = measured
+    evaluation.save(tmp_path)
+    saved = read_json(tmp_path / "evaluation.json")
+    del saved["figures"]
+    write_json(tmp_path / "evaluation.json", saved)
+    old = Evaluation.load(tmp_path)
+    assert old.figures is None
+    assert "test_cllr" not in old.metrics()
+    assert "More figures" not in report_page(old, calibration, trained, manifest, store, "letters")
 
 
 def test_the_report_is_self_contained_and_says_the_verdict(measured: Measured) -> None:

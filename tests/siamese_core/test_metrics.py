@@ -1,3 +1,6 @@
+import itertools
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +17,8 @@ from siamese_core.metrics import (
     fmr_at,
     fnmr_at,
     roc,
+    sensitivity_index,
+    tar_at_fmr,
     threshold_at_fmr,
 )
 from siamese_core.pairs import PairDistances, labels_of, make_pairs, pair_distances
@@ -57,6 +62,23 @@ def test_eer_and_accuracy_are_the_best_of_all_thresholds(genuine: np.ndarray, im
     accuracy, at = best_accuracy(curve)
     assert accuracy == pytest.approx(1 - (fmr_at(impostor, at) + fnmr_at(genuine, at)) / 2, abs=1e-12)
     assert accuracy == pytest.approx(max(1 - (curve.fmr + curve.fnmr) / 2), abs=1e-12)
+
+
+@given(DISTANCES, DISTANCES, st.floats(0.001, 0.999))
+def test_tar_is_the_best_of_all_thresholds_that_keep_the_fmr(
+    genuine: np.ndarray, impostor: np.ndarray, target: float
+) -> None:
+    curve = roc(genuine, impostor)
+    kept = curve.fmr <= target + 1e-12
+    assert tar_at_fmr(genuine, impostor, target) == pytest.approx(1 - curve.fnmr[kept].min(), abs=1e-12)
+
+
+def test_d_prime_of_a_toy_example_and_without_spread() -> None:
+    assert sensitivity_index(np.array([0.0, 2.0]), np.array([4.0, 6.0])) == pytest.approx(4)
+    assert sensitivity_index(np.array([0.0, 2.0]), np.array([5.0])) == pytest.approx(4 / np.sqrt(0.5))
+    assert sensitivity_index(np.array([1.0]), np.array([2.0])) is None
+    with pytest.raises(DataError):
+        sensitivity_index(np.array([np.nan]), np.array([2.0]))
 
 
 def test_perfect_separation_and_no_separation() -> None:
@@ -123,6 +145,40 @@ def test_pairs_are_all_pairs_once_and_a_sample_is_distinct(rng: np.random.Genera
     assert (some.impostor[:, 0] < some.impostor[:, 1]).all()
     assert (labels[some.impostor[:, 0]] != labels[some.impostor[:, 1]]).all()
     assert (some.genuine_total, some.impostor_total) == (len(every.genuine), len(every.impostor))
+
+
+def test_genuine_pairs_are_in_order_of_identity_and_image(rng: np.random.Generator) -> None:
+    labels = np.array([5, 2, 2, 0, 5, 2, 3, 5, 2])  # identities 1 and 4 have no image, 0 and 3 have one
+    images = [np.flatnonzero(labels == identity) for identity in range(6)]
+    expected = [[a, b] for group in images for a, b in itertools.combinations(group, 2)]
+    assert make_pairs(labels, 100, 100, 0).genuine.tolist() == expected
+    some = make_pairs(labels, 4, 100, 0).genuine.tolist()
+    assert [pair for pair in expected if pair in some] == some
+    assert len(some) == 4
+
+
+def test_genuine_pairs_are_sampled_evenly() -> None:
+    labels = np.repeat([0, 1, 2], [9, 2, 5])
+    counts = np.zeros((16, 16))
+    for seed in range(600):
+        sample = make_pairs(labels, 12, 5, seed).genuine
+        assert len(np.unique(sample, axis=0)) == 12
+        np.add.at(counts, tuple(sample.T), 1)
+    drawn = counts[counts > 0]
+    assert len(drawn) == 36 + 1 + 10
+    assert abs(drawn - 600 * 12 / 47).max() < 5 * np.sqrt(600 * 12 / 47)
+
+
+def test_a_huge_identity_needs_no_memory_for_all_its_pairs() -> None:
+    """50,000 images of one identity have 1.25 G genuine pairs, 20 GB."""
+    labels = np.r_[np.zeros(50_000, np.int64), np.arange(10_000) % 5 + 1]
+    tracemalloc.start()
+    pairs = make_pairs(labels, 1_000, 1_000, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pairs.genuine_total == 50_000 * 49_999 // 2 + 5 * 2_000 * 1_999 // 2
+    assert len(np.unique(pairs.genuine, axis=0)) == 1_000
+    assert peak < 50e6
 
 
 def test_impostor_pairs_are_sampled_evenly() -> None:
