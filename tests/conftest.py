@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 _BASE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 _SESSION = Path(tempfile.mkdtemp(prefix="siamese-tests-", dir=_BASE))
@@ -25,6 +26,10 @@ from siamese_core.glyphs import make_glyphs  # noqa: E402
 from siamese_core.ingest import ingest  # noqa: E402
 from siamese_core.manifest import Manifest  # noqa: E402
 from siamese_core.store import ImageStore  # noqa: E402
+
+# An example may take long on a busy machine; that is no failure.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
