@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import TripletConfig
-from siamese_core.distances import paired_squared_distances, squared_distances
+from siamese_core.distances import paired_squared_distances
 from siamese_core.embedding import Embeddings, embed
 from siamese_core.encoders import Encoder
 from siamese_core.manifest import Manifest
@@ -261,38 +261,37 @@ def _negatives_among_nearest(
 
 def _nearest_beyond(points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor) -> Tensor:
     """The nearest negative beyond the positive, or the farthest where none lies beyond, (b,) int64."""
-    limit = paired_squared_distances(points, anchors, positives)[:, None]  # (b, 1)
-
-    def beyond(distances: Tensor, same: Tensor) -> Tensor:
-        return distances.masked_fill(same | (distances <= limit), torch.inf)
-
-    nearest, negatives = _scan(points, owners, anchors, beyond)
+    limit = paired_squared_distances(points, anchors, positives)  # (b,)
+    nearest, negatives = _scan(points, owners, anchors, 1, limit)
     none = nearest.isinf()
     if none.any():
-        farthest = _scan(
-            points, owners, anchors[none], lambda distances, same: (-distances).masked_fill(same, torch.inf)
-        )
-        negatives[none] = farthest[1]
+        negatives[none] = _scan(points, owners, anchors[none], -1, torch.full_like(limit[none], -torch.inf))[1]
     return negatives
 
 
-def _scan(
-    points: Tensor, owners: Tensor, anchors: Tensor, score: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """The lowest score of each anchor over all images, and which image has it.
+def _scan(points: Tensor, owners: Tensor, anchors: Tensor, sign: int, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest sign · d above a limit over all images of other identities, and which image has it.
 
     Args:
         points: (N, D).
         owners: (N,) identities.
         anchors: (b,) rows of points.
-        score: From (b, t) squared distances and where the identity is the same, (b, t) scores.
+        sign: 1 for the nearest, −1 for the farthest.
+        limit: (b,) of sign · d.
+
+    Returns:
+        (b,) float32 less sign · ‖anchor‖², infinite where there is none, and (b,) int64.
     """
+    x, own = points[anchors], owners[anchors][:, None]  # (b, D), (b, 1)
+    limit = (limit - sign * x.square().sum(1))[:, None]  # (b, 1)
     best = torch.full(anchors.shape, torch.inf, device=points.device)
     images = torch.zeros_like(anchors)
     for start in range(0, len(points), _TILE):
-        tile = slice(start, start + _TILE)
-        distances = squared_distances(points[anchors], points[tile])  # (b, t)
-        lowest, column = score(distances, owners[anchors][:, None] == owners[tile]).min(1)
+        y = points[start : start + _TILE]  # (t, D)
+        # sign · (‖y‖² − 2 x·y) in one pass: further passes over the block would cost more than the product itself.
+        values = torch.addmm(sign * y.square().sum(1), x, y.T, alpha=-2 * sign)  # (b, t)
+        hidden = (own == owners[start : start + _TILE]) | (values <= limit)
+        lowest, column = values.masked_fill_(hidden, torch.inf).min(1)
         images = torch.where(lowest < best, column + start, images)
         best = torch.minimum(lowest, best)
     return best, images

@@ -19,6 +19,7 @@ from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
 from siamese_core.training import train, training_images
 from siamese_core.triplets import build_triplets
+from tests.conftest import REPOSITORY
 
 ENCODER = EncoderConfig(width=8, embedding_dim=16)
 # With everything that has state: moving average, refreshed groups, symmetries, a recovery from collapse.
@@ -114,7 +115,7 @@ def test_a_process_that_is_killed_goes_on(
 ) -> None:
     file = CheckpointFile(tmp_path / "run.safetensors", "")
     child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(glyphs), str(file.path)], env={**os.environ, "PYTHONPATH": os.getcwd()}
+        [sys.executable, "-c", SCRIPT, str(glyphs), str(file.path)], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
     )
     while not file.path.exists() and child.poll() is None:
         time.sleep(0.01)
