@@ -93,7 +93,7 @@ class Sizes:
 
 
 _CHARACTERS = 400  # identities of the data set, with up to 16 images each
-FULL = [Sizes(p, 4, 10.0, 3) for p in (16, 32, 64)]
+FULL = [Sizes(p, 4, 6.0, 2) for p in (16, 64)]
 QUICK = [Sizes(4, 2, 0.2, 1)]
 
 
