@@ -5,6 +5,7 @@ from pipelines.wiring import STEPS, train_and_register
 from siamese_core.config import (
     CalibrationConfig,
     EncoderConfig,
+    EvaluationConfig,
     ImageConfig,
     PromotionConfig,
     SplitConfig,
@@ -28,6 +29,7 @@ def retraining_pipeline(
     encoder: EncoderConfig = EncoderConfig(),
     training: TrainingConfig = TrainingConfig(),
     calibration: CalibrationConfig = CalibrationConfig(),
+    evaluation: EvaluationConfig = EvaluationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
 ) -> None:
     """Reads what is new, trains, and promotes the result only if it is not worse.
@@ -47,6 +49,7 @@ def retraining_pipeline(
         encoder: The network.
         training: The loop; `warm_start` starts it from the champion.
         calibration: Operating points.
+        evaluation: What is measured beside the error rates.
         promotion: The gate.
     """
     version, manifest = train_and_register(**locals())

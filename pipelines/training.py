@@ -5,6 +5,7 @@ from pipelines.wiring import STEPS, train_and_register
 from siamese_core.config import (
     CalibrationConfig,
     EncoderConfig,
+    EvaluationConfig,
     ImageConfig,
     PromotionConfig,
     SplitConfig,
@@ -27,6 +28,7 @@ def training_pipeline(
     encoder: EncoderConfig = EncoderConfig(),
     training: TrainingConfig = TrainingConfig(),
     calibration: CalibrationConfig = CalibrationConfig(),
+    evaluation: EvaluationConfig = EvaluationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
 ) -> None:
     """Trains, calibrates, evaluates and registers a verifier.
@@ -43,6 +45,7 @@ def training_pipeline(
         encoder: The network.
         training: The loop.
         calibration: Operating points.
+        evaluation: What is measured beside the error rates.
         promotion: The gate.
     """
     train_and_register(**locals())

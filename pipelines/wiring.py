@@ -7,6 +7,7 @@ from integrations.parameters import as_json
 from siamese_core.config import (
     CalibrationConfig,
     EncoderConfig,
+    EvaluationConfig,
     ImageConfig,
     PromotionConfig,
     SplitConfig,
@@ -38,6 +39,7 @@ def train_and_register(
     encoder: EncoderConfig,
     training: TrainingConfig,
     calibration: CalibrationConfig,
+    evaluation: EvaluationConfig,
     promotion: PromotionConfig,
 ) -> tuple[Any, Any]:
     """Wires all steps; the parameters are those of the pipelines.
@@ -53,8 +55,8 @@ def train_and_register(
     chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
     trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed, weights)
     calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
-    evaluation, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, model_name, seed)
+    measured, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, evaluation, model_name, seed)
     version = register(
-        manifest, store, parts, trained, calibrated, evaluation, calibration, promotion, model_name, seed, config
+        manifest, store, parts, trained, calibrated, measured, calibration, promotion, model_name, seed, config
     )
     return version, manifest

@@ -9,12 +9,12 @@ import numpy as np
 from siamese_cli.embed import embed_readable
 from siamese_cli.models import load_verifier
 from siamese_core.errors import DataError
-from siamese_core.evaluation import PointResult
 from siamese_core.ingest import list_files
 from siamese_core.metrics import Rate
 from siamese_core.one_shot import OneShot, one_shot, one_shot_layout
 from siamese_core.pair_files import read_pairs
 from siamese_core.protocols import KFold, PairsResult, evaluate_pairs
+from siamese_core.results import PointResult
 
 _EXAMPLES = 5
 

@@ -7,8 +7,9 @@ from urllib.parse import unquote, urlparse
 
 from siamese_cli.models import model_folder, only_champion
 from siamese_core.calibration import Calibration
-from siamese_core.evaluation import Evaluation, PointResult
+from siamese_core.evaluation import Evaluation
 from siamese_core.metrics import Rate
+from siamese_core.results import PointResult
 
 
 @dataclass(frozen=True)

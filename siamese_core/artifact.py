@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_T = TypeVar("_T")
 
 
 class FolderArtifact(Protocol):
@@ -36,6 +40,35 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Reads a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def from_json(kind: type[_T], value: Any) -> T:
+    """A dataclass from what `asdict` made of it: the types of its fields say how to read each, at any depth.
+
+    Args:
+        kind: The dataclass. Fields may be plain values, dataclasses, lists and string-keyed dictionaries of these,
+            or one of these or None.
+        value: From JSON; a field that is missing takes its default.
+    """
+    types = get_type_hints(kind)
+    return kind(**{name: _read(types[name], inner) for name, inner in value.items()})
+
+
+def _read(kind: Any, value: Any) -> Any:
+    inner = get_args(kind)
+    if value is None or kind is Any:
+        return value
+    if is_dataclass(kind):
+        return from_json(cast(type, kind), value)
+    if get_origin(kind) is list:
+        return [_read(inner[0], item) for item in value]
+    if get_origin(kind) is tuple:
+        return tuple(_read(item_kind, item) for item_kind, item in zip(inner, value, strict=True))
+    if get_origin(kind) is dict:
+        return {name: _read(inner[1], item) for name, item in value.items()}
+    if get_origin(kind) is UnionType:
+        return _read(next(option for option in inner if option is not NoneType), value)
+    return value
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

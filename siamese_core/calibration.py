@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from siamese_core.artifact import read_json, write_json
+from siamese_core.artifact import from_json, read_json, write_json
 from siamese_core.config import CalibrationConfig, operating_point_name
 from siamese_core.errors import ModelError
 from siamese_core.metrics import (
@@ -100,8 +100,7 @@ class Calibration:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads `calibration.json`."""
-        value = read_json(folder / "calibration.json")
-        return cls(**value | {"points": {name: _read_point(point) for name, point in value["points"].items()}})
+        return from_json(cls, read_json(folder / "calibration.json"))
 
     def summary(self) -> dict[str, Any]:
         """Thresholds and the EER."""
@@ -177,7 +176,3 @@ def _fit_probability(distances: PairDistances) -> tuple[float, float]:
     same = np.concatenate([np.ones(len(distances.genuine)), np.zeros(len(distances.impostor))])
     model = LogisticRegression(class_weight="balanced", C=1.0).fit(values, same)
     return max(-float(model.coef_[0, 0]), 1e-6), float(model.intercept_[0])
-
-
-def _read_point(value: dict[str, Any]) -> OperatingPoint:
-    return OperatingPoint(**value | {name: Rate(**value[name]) for name in ("fmr", "fnmr")})

@@ -367,6 +367,28 @@ class CalibrationConfig:
 
 
 @dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured on the test identities beside the error rates.
+
+    Attributes:
+        metadata: CSV with a column `path` or `identity` and any others, such as camera or age band; errors are
+            measured for each group of a column.
+        pairs: File of pairs to verify, `path_a,path_b,same[,fold]` or LFW's format.
+        one_shot: Identities in a one-shot task within the test identities' folders; 0 for none.
+        robustness: Measure errors on images that are blurred, darkened, turned … too.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    metadata: str | None = None
+    pairs: str | None = None
+    one_shot: int = 0
+    robustness: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self.one_shot == 0 or self.one_shot >= 2, "evaluation.one_shot", self.one_shot, "0, or 2 and more")
+
+
+@dataclass(frozen=True)
 class PromotionConfig:
     """When a challenger becomes the champion.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_core.artifact import read_json, write_json
+from siamese_core.artifact import from_json, read_json, write_json
 from siamese_core.calibration import Calibration, OperatingPoint, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
 from siamese_core.identification import search
@@ -19,7 +19,6 @@ from siamese_core.likelihood import cllr, min_cllr
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import (
     IdentityBootstrap,
-    Rate,
     area_under_roc,
     equal_error_rate,
     roc,
@@ -27,6 +26,16 @@ from siamese_core.metrics import (
     tar_at_fmr,
 )
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
+from siamese_core.results import (
+    Curves,
+    EmbeddingMap,
+    Figures,
+    PointResult,
+    ReliabilityBin,
+    RobustnessCurve,
+    Slice,
+    SystemResult,
+)
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 
@@ -40,92 +49,6 @@ _TAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 PairDistance = tuple[int, int, float]
 # Turns rows of the store into (n, D) vectors to compare.
 Embedder = Callable[[Indices], npt.NDArray[np.floating]]
-
-
-@dataclass(frozen=True)
-class PointResult:
-    """What an operating point did on the test identities.
-
-    Attributes:
-        threshold: The calibrated threshold.
-        target_fmr: The false-match rate it was calibrated for, or None.
-        fmr: Realised false-match rate.
-        fnmr: Realised false-non-match rate.
-        accuracy: 1 − (FMR + FNMR) / 2: as many genuine as impostor pairs.
-    """
-
-    threshold: float
-    target_fmr: float | None
-    fmr: Rate
-    fnmr: Rate
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Curves:
-    """What the plots show.
-
-    Attributes:
-        fmr: Points of the ROC, ascending.
-        fnmr: Points of the ROC, descending.
-        bins: Edges of the histograms, squared L2.
-        genuine: Density of genuine distances in each bin.
-        impostor: Density of impostor distances in each bin.
-    """
-
-    fmr: list[float]
-    fnmr: list[float]
-    bins: list[float]
-    genuine: list[float]
-    impostor: list[float]
-
-
-@dataclass(frozen=True)
-class SystemResult:
-    """One way to compare images, calibrated on the calibration identities and measured on the test identities.
-
-    Attributes:
-        eer: Equal error rate on the test pairs.
-        auc: Area under the ROC.
-        points: Results by operating point.
-        curves: What the plots show.
-    """
-
-    eer: float
-    auc: float
-    points: dict[str, PointResult]
-    curves: Curves
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What does not depend on an operating point.
-
-    Attributes:
-        sensitivity: d′, or None where distances do not vary.
-        cllr: Log-likelihood-ratio cost of the calibrated probabilities, in bits.
-        min_cllr: The same at the best calibration there could be.
-        rank_1: Share of searches that find their identity first, in a gallery of one image an identity.
-        gallery: Identities in that gallery.
-        searches: Images that were searched for.
-        tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from the test pairs.
-        refused: Name → why the test pairs cannot support this FMR.
-    """
-
-    sensitivity: float | None
-    cllr: float
-    min_cllr: float
-    rank_1: float
-    gallery: int
-    searches: int
-    tar: dict[str, float]
-    refused: dict[str, str]
-
-    def metrics(self) -> dict[str, float]:
-        """The figures by name, for a tracker."""
-        flat = {"test_cllr": self.cllr, "test_min_cllr": self.min_cllr, "test_rank_1": self.rank_1}
-        flat |= {f"test_tar_at_{name}": rate for name, rate in self.tar.items()}
-        return flat if self.sensitivity is None else flat | {"test_d_prime": self.sensitivity}
 
 
 @dataclass(frozen=True)
@@ -146,7 +69,12 @@ class Evaluation:
         failure_to_acquire: Quarantined files as a share of all files.
         worst_false_matches: (row, row, distance) of the nearest impostor pairs.
         worst_false_non_matches: (row, row, distance) of the farthest genuine pairs.
-        figures: More figures; None in an evaluation that was saved before there were any.
+        figures: More figures; this and what follows may be missing from an evaluation that an older version saved.
+        pca: The baseline of pixels reduced by principal components, with thresholds of its own.
+        reliability: What the calibrated probabilities are worth, ascending.
+        slices: Errors by group of images.
+        robustness: Errors on images that are made worse.
+        embedding_map: A picture of the embedding space.
     """
 
     model: SystemResult
@@ -163,6 +91,11 @@ class Evaluation:
     worst_false_matches: list[PairDistance]
     worst_false_non_matches: list[PairDistance]
     figures: Figures | None = None
+    pca: SystemResult | None = None
+    reliability: list[ReliabilityBin] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    robustness: list[RobustnessCurve] = field(default_factory=list)
+    embedding_map: EmbeddingMap | None = None
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
@@ -171,10 +104,7 @@ class Evaluation:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads `evaluation.json`."""
-        value = read_json(folder / "evaluation.json")
-        value |= {name: _read_system(value[name]) for name in ("model", "pixels")}
-        figures = value.get("figures")  # not in files from before there were any
-        return cls(**value | {"figures": Figures(**figures) if figures else None})
+        return from_json(cls, read_json(folder / "evaluation.json"))
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
@@ -318,12 +248,3 @@ def _histograms(distances: PairDistances) -> tuple[list[float], list[float], lis
 def _extreme(rows: Indices, pairs: Indices, distances: npt.NDArray[np.float64], nearest: bool) -> list[PairDistance]:
     order = np.argsort(distances if nearest else -distances, kind="stable")[:_WORST]
     return [(int(rows[pairs[i, 0]]), int(rows[pairs[i, 1]]), float(distances[i])) for i in order]
-
-
-def _read_system(value: dict[str, Any]) -> SystemResult:
-    points = {name: _read_point(point) for name, point in value["points"].items()}
-    return SystemResult(**value | {"points": points, "curves": Curves(**value["curves"])})
-
-
-def _read_point(value: dict[str, Any]) -> PointResult:
-    return PointResult(**value | {name: Rate(**value[name]) for name in ("fmr", "fnmr")})

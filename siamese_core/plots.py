@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from siamese_core.evaluation import Evaluation, SystemResult
+from siamese_core.evaluation import Evaluation
+from siamese_core.results import SystemResult
 
 OURS, PIXELS, GENUINE, IMPOSTOR = "#2563eb", "#9ca3af", "#059669", "#dc2626"
 _TICKS = [0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from siamese_core.calibration import Calibration, OperatingPoint
 from siamese_core.embedding import Embeddings
-from siamese_core.evaluation import PointResult
 from siamese_core.metrics import (
     IdentityBootstrap,
     Rate,
@@ -26,6 +25,7 @@ from siamese_core.metrics import (
 )
 from siamese_core.pair_files import PairList
 from siamese_core.pairs import Indices, PairDistances, Pairs, labels_of, pair_distances
+from siamese_core.results import PointResult
 
 # Most drawn weights (resamples × identities) of a bootstrap: 256 MB.
 _MAX_WEIGHTS = 2**25

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 
 from siamese_core import plots
 from siamese_core.calibration import Calibration
-from siamese_core.evaluation import Evaluation, Figures, PointResult, SystemResult
+from siamese_core.evaluation import Evaluation
 from siamese_core.html import badge, image, page, table
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import Rate
 from siamese_core.pictures import thumbnail
 from siamese_core.quality import quarantine_table
+from siamese_core.results import Figures, PointResult, SystemResult
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
 

@@ -8,7 +8,7 @@ from zenml.types import HTMLString
 from integrations.mlflow_tracking import log_evaluation
 from integrations.zenml_cache import depends_on_code
 from siamese_core.calibration import Calibration
-from siamese_core.config import CalibrationConfig
+from siamese_core.config import CalibrationConfig, EvaluationConfig
 from siamese_core.embedding import embed
 from siamese_core.evaluation import Evaluation
 from siamese_core.evaluation import evaluate as measure
@@ -27,6 +27,7 @@ def evaluate(
     encoder: TrainedEncoder,
     calibrated: Calibration,
     calibration: CalibrationConfig,
+    evaluation: EvaluationConfig,
     model_name: str,
     seed: int,
 ) -> tuple[Annotated[Evaluation, "evaluation"], Annotated[HTMLString, "evaluation_report"]]:
