@@ -42,7 +42,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def from_json(kind: type[_T], value: Any) -> T:
+def from_json(kind: type[_T], value: Any) -> _T:
     """A dataclass from what `asdict` made of it: the types of its fields say how to read each, at any depth.
 
     Args:
