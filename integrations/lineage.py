@@ -4,9 +4,23 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from zenml import get_step_context
+
 from siamese_core import __version__
+from siamese_core.manifest import Manifest
 
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+def origin(manifest: Manifest) -> dict[str, str]:
+    """What the artifacts of this step are made from: data, code and run."""
+    run = get_step_context().pipeline_run
+    return {
+        "data_manifest_sha256": manifest.sha256(),
+        "code_version": code_version(),
+        "zenml_run": run.name,
+        "zenml_run_id": str(run.id),
+    }
 
 
 def code_version() -> str:
@@ -26,8 +40,9 @@ def file_sha256(path: str | None) -> str | None:
 
 def _source_hash() -> str:
     digest = hashlib.sha256()
-    for path in sorted((_ROOT / "siamese_core").glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    files = (path for path in (_ROOT / "siamese_core").rglob("*") if path.suffix in (".py", ".css", ".js"))
+    for path in sorted(files):
+        digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
+from integrations.report_place import REPORT, report_place
 from siamese_core.plots import to_png
 
 _LONGEST_TAG = 5000
@@ -37,16 +38,21 @@ def log_history(history: list[dict[str, float]], events: list[dict[str, Any]], s
         mlflow.set_tag("training_events", "\n".join(event["message"] for event in events)[:_LONGEST_TAG])
 
 
-def log_evaluation(metrics: dict[str, float], figures: dict[str, Figure], page: str) -> None:
-    """Logs the test figures, the plots as PNG and the report as HTML."""
+def log_evaluation(metrics: dict[str, float], figures: dict[str, Figure], page: str) -> str:
+    """Logs the test figures, the plots as PNG and the report as HTML.
+
+    Returns:
+        The report's file, or its URI where artifacts lie on another machine.
+    """
     now = round(time.time() * 1000)
     _log_batches([Metric(name, value, now, 0) for name, value in metrics.items()])
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "report.html").write_text(page, encoding="utf-8")
+        (Path(folder) / REPORT).write_text(page, encoding="utf-8")
         (Path(folder) / "plots").mkdir()
         for name, figure in figures.items():
             (Path(folder) / "plots" / f"{name}.png").write_bytes(to_png(figure))
         mlflow.log_artifacts(folder)
+    return report_place(mlflow.get_artifact_uri())
 
 
 def _log_batches(metrics: list[Metric], size: int = 1000) -> None:

@@ -22,7 +22,8 @@ def depends_on_code(step_file: str) -> CachePolicy:
 def reachable(start: Path) -> list[Path]:
     """The file itself and every first-party file that it imports, directly or not, sorted.
 
-    A package's `__init__.py` counts but is not followed: it may list everything for convenience.
+    A package's `__init__.py` counts but is not followed: it may list everything for convenience. The style sheets and
+    scripts of a package count with it.
     """
     found: set[Path] = set()
     waiting = [start.resolve()]
@@ -31,7 +32,7 @@ def reachable(start: Path) -> list[Path]:
         if path in found:
             continue
         found.add(path)
-        if path.name != "__init__.py":
+        if path.suffix == ".py" and path.name != "__init__.py":
             waiting.extend(_imported(path))
     return sorted(found)
 
@@ -52,3 +53,4 @@ def _imported(path: Path) -> Iterator[Path]:
 def _files(module: str) -> Iterator[Path]:
     base = ROOT.joinpath(*module.split("."))
     yield from (path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file())
+    yield from (path for pattern in ("*.css", "*.js") for path in base.glob(pattern))

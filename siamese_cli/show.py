@@ -1,9 +1,7 @@
 """`siamese show`: the verdict, the operating points, and where the report is."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from siamese_cli.models import model_folder, only_champion
 from siamese_core.calibration import Calibration
@@ -92,6 +90,8 @@ def _registered(uri: str) -> dict[str, str]:
     import mlflow
     from mlflow.tracking import MlflowClient
 
+    from integrations.report_place import report_place
+
     client = MlflowClient()
     name, _, alias = uri.removeprefix("models:/").partition("@")
     name, _, number = name.partition("/")
@@ -99,15 +99,6 @@ def _registered(uri: str) -> dict[str, str]:
     tracking = mlflow.get_tracking_uri()
     found = {"version": str(version.version), "aliases": ", ".join(version.aliases), "tracking_uri": tracking}
     found["decision"] = version.tags.get("promotion", "")
-    found["report"] = _report_path(client.get_run(version.run_id).info.artifact_uri) if version.run_id else ""
+    found["report"] = report_place(client.get_run(version.run_id).info.artifact_uri) if version.run_id else ""
     found["ui"] = tracking if tracking.startswith("http") else f"mlflow ui --backend-store-uri {tracking}"
     return found
-
-
-def _report_path(artifact_uri: str) -> str:
-    """The report's file where the artifacts lie on this machine, else its URI."""
-    parsed = urlparse(artifact_uri)
-    if parsed.scheme in ("", "file"):
-        path = Path(unquote(parsed.path)) / "report.html"
-        return str(path) if path.is_file() else ""
-    return f"{artifact_uri}/report.html"

@@ -207,7 +207,12 @@ def _measure(distances: PairDistances, calibration: Calibration, config: Calibra
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
         points=points,
-        curves=Curves(curve.fmr[index].tolist(), curve.fnmr[index].tolist(), *_histograms(distances)),
+        curves=Curves(
+            curve.fmr[index].tolist(),
+            curve.fnmr[index].tolist(),
+            *_histograms(distances),
+            thresholds=curve.thresholds[index].tolist(),
+        ),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from siamese_core.calibration import Calibration
 from siamese_core.evaluation import Evaluation
-from siamese_core.report import percent, verdict
 from siamese_core.trained import TrainedEncoder
+from siamese_core.wording import percent, verdict
 
 
 def model_card(

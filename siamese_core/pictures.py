@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from siamese_core.images import Pixels
 
 _TILE, _GAP = 64, 4
+_LARGEST = 160
 
 
 def grid(rows: list[list[Pixels]], titles: list[str]) -> bytes:
@@ -32,17 +33,37 @@ def grid(rows: list[list[Pixels]], titles: list[str]) -> bytes:
     return _png(canvas)
 
 
-def thumbnail(pixels: Pixels) -> bytes:
-    """One image, (H, W, C) uint8, as a PNG of fixed size."""
-    return _png(_tile(pixels))
+def photo(pixels: Pixels) -> bytes:
+    """One image, (H, W, C) uint8, as a JPEG of at most 160 pixels a side."""
+    image = _image(pixels)
+    image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
+    return _jpeg(image, quality=88)
+
+
+def sheet(images: list[Pixels], columns: int, tile: int) -> bytes:
+    """Many images, (H, W, C) uint8, as small tiles of one JPEG, row by row."""
+    canvas = Image.new("RGB", (columns * tile, -(-len(images) // columns) * tile), "white")
+    for index, pixels in enumerate(images):
+        small = _image(pixels).resize((tile, tile), Image.Resampling.LANCZOS)
+        canvas.paste(small, (index % columns * tile, index // columns * tile))
+    return _jpeg(canvas, quality=72)
 
 
 def _tile(pixels: npt.NDArray[np.uint8]) -> Image.Image:
-    image = Image.fromarray(np.asarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
-    return image.convert("RGB").resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+    return _image(pixels).convert("RGB").resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+
+
+def _image(pixels: npt.NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(np.asarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
 
 
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The plots of the reports, as matplotlib figures that need no display."""
+"""The plots beside a run in MLflow, as matplotlib figures that need no display."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from scipy.stats import norm
 
 from siamese_core.evaluation import Evaluation
 from siamese_core.results import SystemResult
+from siamese_core.trained import TrainedEncoder
 
 OURS, PIXELS, GENUINE, IMPOSTOR = "#2563eb", "#9ca3af", "#059669", "#dc2626"
 _TICKS = [0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8]
 _HIGHEST = 0.9
 
-# A fixed salt keeps the names inside an SVG, and so the report's bytes, the same from run to run.
-matplotlib.rcParams["svg.hashsalt"] = "siamese"
 matplotlib.rcParams["font.size"] = 9
+
+
+def figures(evaluation: Evaluation, trained: TrainedEncoder) -> dict[str, Figure]:
+    """All plots by name."""
+    return {
+        "det": det_plot(evaluation),
+        "roc": roc_plot(evaluation),
+        "distances": distance_plot(evaluation),
+        "training": training_plot(trained.history),
+        "health": health_plot(trained.history),
+    }
 
 
 def det_plot(evaluation: Evaluation) -> Figure:
@@ -99,14 +109,6 @@ def health_plot(history: list[dict[str, float]]) -> Figure:
     right.set_ylabel("effective rank", color=GENUINE)
     right.set_ylim(bottom=0)
     return figure
-
-
-def to_svg(figure: Figure) -> str:
-    """The figure as inline SVG, without what matplotlib would write about itself."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
 
 
 def to_png(figure: Figure) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from siamese_core.html import Html, badge, image, page, table
+from siamese_core.html import Html, badge, cards, image, page, section, table
 from siamese_core.manifest import Manifest
 from siamese_core.pictures import grid
 from siamese_core.store import ImageStore
@@ -96,19 +96,16 @@ def data_page(checks: list[Check], manifest: Manifest, store: ImageStore) -> str
     )
     counts = f"{summary['images']:,} images of {summary['identities']:,} identities"
     counts += f"; {summary['quarantined']:,} files quarantined."
-    body = [
-        "<h1>Data report</h1>",
-        f'<p class="verdict">{verdict} {escape(counts)}</p>',
-        "<h2>Checks</h2>",
-        table(["", "expected", "observed", "examples and advice"], [_check_row(check) for check in checks]),
-        "<h2>Images for each identity</h2>",
-        _size_table(manifest),
-        "<h2>A sample, as the encoder sees it</h2>",
-        image(_sample(manifest, store), "sample images, one identity a row"),
-        "<h2>Quarantined files</h2>",
-        quarantine_table(manifest),
+    head = ["", "expected", "observed", "examples and advice"]
+    sample = image(_sample(manifest, store), "sample images, one identity a row")
+    parts = [
+        section("checks", "Checks", cards(head, [_check_row(check) for check in checks])),
+        section("sizes", "Images for each identity", _size_table(manifest)),
+        section("sample", "A sample, as the encoder sees it", sample),
+        section("quarantine", "Quarantined files", quarantine_table(manifest)),
     ]
-    return page("Data report", "\n".join(body))
+    title = f'<header><h1>Data report</h1><p class="verdict">{verdict} {escape(counts)}</p></header>'
+    return page("Data report", f"<main>\n{title}\n{''.join(parts)}\n</main>")
 
 
 def quarantine_table(manifest: Manifest, most: int = 200) -> str:

@@ -1,23 +1,41 @@
-"""The evaluation report: one self-contained HTML page."""
+"""The evaluation report: one self-contained HTML page, complete without its script and better with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
 
-from matplotlib.figure import Figure
-
-from siamese_core import plots
+from siamese_core import report_charts as charts
+from siamese_core import report_sections as sections
 from siamese_core.calibration import Calibration
+from siamese_core.charts import Chart
 from siamese_core.evaluation import Evaluation
-from siamese_core.html import badge, image, page, table
+from siamese_core.html import page, section
 from siamese_core.manifest import Manifest
-from siamese_core.metrics import Rate
-from siamese_core.pictures import thumbnail
-from siamese_core.quality import quarantine_table
-from siamese_core.results import Figures, PointResult, SystemResult
+from siamese_core.report_data import map_chart, threshold_data
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
+from siamese_core.wording import verdict
+
+_LIVE = '<p class="soft live-hint" hidden>The large dot is the threshold that was moved to above.</p>'
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report; one without a body does not appear.
+
+    Attributes:
+        name: Unique in the page.
+        title: Its heading.
+        body: HTML.
+        charts: What the script knows of it.
+    """
+
+    name: str
+    title: str
+    body: str
+    charts: list[Chart] = field(default_factory=list)
 
 
 def report_page(
@@ -27,8 +45,9 @@ def report_page(
     manifest: Manifest,
     store: ImageStore,
     name: str,
+    lineage: Mapping[str, str] | None = None,
 ) -> str:
-    """The report of one model as an HTML page.
+    """The report of one model as an HTML page; the same values give the same bytes.
 
     Args:
         evaluation: Results on the test identities.
@@ -37,183 +56,113 @@ def report_page(
         manifest: For names and the quarantine.
         store: For the pictures of the worst errors.
         name: Of the model.
+        lineage: Where the model comes from, by name: data, code, run, configuration, seed.
     """
-    body = [
-        f"<h1>{escape(name)}: verification report</h1>",
-        f'<p class="verdict">{escape(verdict(evaluation))}</p>',
-        f'<p class="soft">{escape(_basis(evaluation))}</p>',
-        "<h2>Operating points</h2>",
-        _points_table(evaluation.model),
-        _refusals(calibration),
-        "<h2>Beside raw pixels</h2>",
+    distances, det, roc = charts.distance_chart(evaluation), charts.det_chart(evaluation), charts.roc_chart(evaluation)
+    parts = [
+        Section("points", "Operating points", _operating_points(evaluation, calibration)),
+        Section("threshold", "Try a threshold", _explorer(evaluation, distances), [distances]),
+        Section("curves", "Trade-off", _grid(det, roc) + _LIVE, [det, roc]),
+        _promises(evaluation),
+        Section("figures", "Separation and search", _figures(evaluation)),
         _comparison(evaluation),
-        *(["<h2>More figures</h2>", _more_figures(evaluation.figures)] if evaluation.figures else []),
-        "<h2>Curves</h2>",
-        _plots(figures(evaluation, trained).values()),
-        _events(trained),
-        "<h2>Nearest impostor pairs</h2>",
-        _pairs(evaluation.worst_false_matches, manifest, store),
-        "<h2>Farthest genuine pairs</h2>",
-        _pairs(evaluation.worst_false_non_matches, manifest, store),
-        "<h2>Files that could not be used</h2>",
-        quarantine_table(manifest),
-        "<h2>Words</h2>",
-        _GLOSSARY,
+        _worst(evaluation, calibration, manifest, store),
+        _slices(evaluation),
+        _robustness(evaluation),
+        _map(evaluation, manifest, store),
+        _training(trained),
+        Section("data", "Data", sections.data_quality(manifest)),
+        Section("lineage", "Lineage", sections.lineage(lineage) if lineage else ""),
+        Section("words", "Words", sections.glossary()),
     ]
-    return page(f"{name}: verification report", "\n".join(body))
+    shown = [part for part in parts if part.body]
+    known = [chart.data() for part in shown for chart in part.charts]
+    title = f"{name}: verification report"
+    threshold = threshold_data(evaluation, distances.frame, det.frame, roc.frame)
+    return page(title, _body(title, evaluation, shown), {"charts": known, "threshold": threshold})
 
 
-def figures(evaluation: Evaluation, trained: TrainedEncoder) -> dict[str, Figure]:
-    """The plots of the report by name."""
-    return {
-        "det": plots.det_plot(evaluation),
-        "roc": plots.roc_plot(evaluation),
-        "distances": plots.distance_plot(evaluation),
-        "training": plots.training_plot(trained.history),
-        "health": plots.health_plot(trained.history),
+def _body(title: str, evaluation: Evaluation, parts: list[Section]) -> str:
+    contents = "".join(f'<li><a href="#{part.name}">{escape(part.title)}</a></li>' for part in parts)
+    shown = "\n".join(section(part.name, part.title, part.body) for part in parts)
+    return (
+        f'<header><h1>{escape(title)}</h1><p class="verdict">{escape(verdict(evaluation))}</p>'
+        f'{sections.tiles(evaluation)}<p class="soft">{escape(sections.basis(evaluation))}</p></header>\n'
+        f'<nav aria-label="Contents"><ul>{contents}</ul></nav>\n<main>\n{shown}\n</main>'
+    )
+
+
+def _operating_points(evaluation: Evaluation, calibration: Calibration) -> str:
+    points = sections.points_table(evaluation.model.points, evaluation.default)
+    return points + sections.refusals(calibration.refused)
+
+
+def _explorer(evaluation: Evaluation, chart: Chart) -> str:
+    """The histograms and, where the script runs, the controls that move the threshold."""
+    choices = "".join(
+        f'<button type="button" data-threshold="{point.threshold!r}">{escape(name)}</button>'
+        for name, point in evaluation.model.points.items()
+    )
+    figures = "".join(
+        f'<div><span>{label}</span><b id="live-{name}"></b><small id="live-{name}-count"></small></div>'
+        for name, label in (("threshold", "threshold"), ("fmr", "FMR"), ("fnmr", "FNMR"), ("accuracy", "accuracy"))
+    )
+    controls = (
+        '<div class="explorer" hidden><label for="threshold-slider">Move the threshold: pairs left of it are accepted'
+        '</label><input type="range" id="threshold-slider" min="0" max="1000" step="1">'
+        f'<div class="choices">{choices}</div><div class="tiles" role="status">{figures}</div></div>'
+    )
+    return chart.figure(controls)
+
+
+def _promises(evaluation: Evaluation) -> Section:
+    """Whether thresholds and probabilities hold what calibration promised."""
+    reliability = charts.reliability_chart(evaluation.reliability) if evaluation.reliability else None
+    drawn = [chart for chart in (charts.target_chart(evaluation), reliability) if chart]
+    return Section("promises", "Are the promises kept?", _grid(*drawn) if drawn else "", drawn)
+
+
+def _figures(evaluation: Evaluation) -> str:
+    return sections.more_figures(evaluation.figures) if evaluation.figures else ""
+
+
+def _comparison(evaluation: Evaluation) -> Section:
+    return Section("comparison", "Beside other systems", sections.baselines(evaluation))
+
+
+def _worst(evaluation: Evaluation, calibration: Calibration, manifest: Manifest, store: ImageStore) -> Section:
+    kinds = {
+        "Nearest impostor pairs": evaluation.worst_false_matches,
+        "Farthest genuine pairs": evaluation.worst_false_non_matches,
     }
-
-
-def verdict(evaluation: Evaluation) -> str:
-    """The result in one sentence."""
-    point = evaluation.model.points[evaluation.default]
-    return (
-        f"At its default operating point {evaluation.default} this verifier accepts {percent(point.fmr)} of impostor "
-        f"pairs and rejects {percent(point.fnmr)} of genuine pairs, of identities it has never seen "
-        f"(equal error rate {evaluation.model.eer:.2%}; raw pixels {evaluation.pixels.eer:.2%})."
+    shown = (
+        f"<h3>{title}</h3>{sections.pairs(found, evaluation, calibration, manifest, store)}"
+        for title, found in kinds.items()
+        if found
     )
+    return Section("worst", "Worst pairs", "".join(shown))
 
 
-def percent(rate: Rate) -> str:
-    """A rate with its interval."""
-    return f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
+def _slices(evaluation: Evaluation) -> Section:
+    overall = evaluation.model.points[evaluation.default]
+    return Section("slices", "Groups", sections.slices(evaluation.slices, overall) if evaluation.slices else "")
 
 
-_GLOSSARY = table(
-    ["term", "meaning"],
-    [
-        ["genuine pair", "two images of one identity"],
-        ["impostor pair", "images of two identities"],
-        ["FMR", "false-match rate: impostor pairs that are taken for the same identity"],
-        ["FNMR", "false-non-match rate: genuine pairs that are taken for two identities"],
-        ["EER", "equal error rate: where FMR and FNMR are equal"],
-        [
-            "operating point",
-            "a threshold on the squared distance; a pair below it counts as the same identity",
-        ],
-        ["interval", "bootstrap over identities, because pairs that share an identity are not independent"],
-        ["accuracy", "1 − (FMR + FNMR) / 2: as many genuine as impostor pairs"],
-        ["d′", "how many standard deviations the distances of genuine and impostor pairs lie apart"],
-        ["Cllr", "cost of the probabilities in bits: 0 is perfect, 1 tells nothing; above its minimum: miscalibrated"],
-        ["rank-1", "closed-set search: the nearest image of a gallery, one image an identity, is of the right one"],
-        ["TAR", "true accept rate, 1 − FNMR, here at thresholds that keep the FMR on the test pairs themselves"],
-    ],
-)
+def _robustness(evaluation: Evaluation) -> Section:
+    drawn = charts.robustness_charts(evaluation.robustness) if evaluation.robustness else []
+    return Section("robustness", "Robustness", _grid(*drawn) if drawn else "", drawn)
 
 
-def _basis(evaluation: Evaluation) -> str:
-    def share(used: int, total: int) -> str:
-        return f"{used:,}" if used == total else f"{used:,} of {total:,} (a seeded sample)"
-
-    return (
-        f"Measured on {evaluation.identities:,} test identities with {evaluation.images:,} images: "
-        f"{share(evaluation.genuine_pairs, evaluation.genuine_total)} genuine and "
-        f"{share(evaluation.impostor_pairs, evaluation.impostor_total)} impostor pairs. Thresholds come from other "
-        f"identities, kept for calibration. Intervals are {evaluation.confidence:.0%}, by bootstrap over identities. "
-        f"Failure to acquire: {evaluation.failure_to_acquire:.2%} of the files."
-    )
+def _map(evaluation: Evaluation, manifest: Manifest, store: ImageStore) -> Section:
+    chart = map_chart(evaluation.embedding_map, manifest, store) if evaluation.embedding_map else None
+    return Section("map-of-embeddings", "Embedding map", chart.figure() if chart else "", [chart] if chart else [])
 
 
-def _points_table(system: SystemResult) -> str:
-    head = [
-        "operating point",
-        "threshold",
-        "target FMR",
-        "FMR on test",
-        "FNMR on test",
-        "accuracy",
-        "false matches",
-        "false non-matches",
-    ]
-    return table(head, [_point_row(name, point) for name, point in system.points.items()])
+def _training(trained: TrainedEncoder) -> Section:
+    drawn = charts.training_charts(trained)
+    body = sections.events(trained) + (_grid(*drawn) if drawn else "")
+    return Section("training", "Training", body, drawn)
 
 
-def _point_row(name: str, point: PointResult) -> list[object]:
-    target: object = "–"
-    if point.target_fmr is not None:
-        kept = point.fmr.low <= point.target_fmr <= point.fmr.high or point.fmr.value <= point.target_fmr
-        target = badge(f"{point.target_fmr:g}", "good" if kept else "bad")
-    return [
-        name,
-        f"{point.threshold:.4f}",
-        target,
-        percent(point.fmr),
-        percent(point.fnmr),
-        f"{point.accuracy:.2%}",
-        f"{point.fmr.errors:,} of {point.fmr.pairs:,}",
-        f"{point.fnmr.errors:,} of {point.fnmr.pairs:,}",
-    ]
-
-
-def _refusals(calibration: Calibration) -> str:
-    return "".join(
-        f'<p><strong class="warn">{escape(name)} refused.</strong> {escape(why)}</p>'
-        for name, why in calibration.refused.items()
-    )
-
-
-def _comparison(evaluation: Evaluation) -> str:
-    rows: list[list[object]] = []
-    for name, system in (("this model", evaluation.model), ("raw pixels", evaluation.pixels)):
-        default = system.points.get(evaluation.default)
-        fnmr = percent(default.fnmr) if default else "–"
-        rows.append(
-            [
-                name,
-                f"{system.eer:.2%}",
-                f"{system.auc:.4f}",
-                f"{system.points['accuracy'].accuracy:.2%}",
-                fnmr,
-            ]
-        )
-    head = [
-        "system",
-        "EER",
-        "AUC",
-        "accuracy at its calibrated threshold",
-        f"FNMR at its own {evaluation.default}",
-    ]
-    return table(head, rows)
-
-
-def _more_figures(figures: Figures) -> str:
-    rows: list[list[object]] = [
-        ["d′", "–" if figures.sensitivity is None else f"{figures.sensitivity:.3f}"],
-        ["Cllr (minimum Cllr)", f"{figures.cllr:.3f} ({figures.min_cllr:.3f}) bits"],
-        [f"rank-1, {figures.searches:,} searches among {figures.gallery:,} identities", f"{figures.rank_1:.2%}"],
-    ]
-    rows += [[f"TAR at {name}", f"{rate:.2%}"] for name, rate in figures.tar.items()]
-    rows += [[f"TAR at {name}", f"refused: {why}"] for name, why in figures.refused.items()]
-    return table(["figure", "on test identities"], rows)
-
-
-def _events(trained: TrainedEncoder) -> str:
-    return "".join(
-        f'<p><strong class="warn">Training, step {event["step"]:,}: {event["kind"]}.</strong> '
-        f"{escape(event['message'])}</p>"
-        for event in trained.events
-    )
-
-
-def _plots(drawn: Iterable[Figure]) -> str:
-    return '<div class="plots">' + "".join(f"<figure>{plots.to_svg(figure)}</figure>" for figure in drawn) + "</div>"
-
-
-def _pairs(pairs: list[tuple[int, int, float]], manifest: Manifest, store: ImageStore) -> str:
-    paths = manifest.ok["path"]
-    shown = []
-    for a, b, distance in pairs:
-        pictures = "".join(image(thumbnail(store.images[row]), paths[row]) for row in (a, b))
-        caption = f"{distance:.3f}: {paths[a]} / {paths[b]}"
-        shown.append(f"<figure>{pictures}<figcaption>{escape(caption)}</figcaption></figure>")
-    return f'<div class="pairs">{"".join(shown)}</div>'
+def _grid(*drawn: Chart) -> str:
+    return f'<div class="charts">{"".join(chart.figure() for chart in drawn)}</div>'

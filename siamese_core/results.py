@@ -38,6 +38,7 @@ class Curves:
         impostor: Density of impostor distances in each bin.
         fnmr_low: Lower end of the interval of each `fnmr`; empty where none was made.
         fnmr_high: Upper end.
+        thresholds: Threshold of each point of the ROC; empty in an evaluation that an older version saved.
     """
 
     fmr: list[float]
@@ -47,6 +48,7 @@ class Curves:
     impostor: list[float]
     fnmr_low: list[float] = field(default_factory=list)
     fnmr_high: list[float] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

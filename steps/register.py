@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from zenml import get_step_context, step
+from zenml import step
 
-from integrations.lineage import code_version
+from integrations.lineage import origin
 from integrations.mlflow_registry import load_champion, promote, reject
 from integrations.mlflow_registry import register as register_version
 from integrations.zenml_cache import depends_on_code
@@ -40,14 +40,7 @@ def register(
 ) -> Annotated[str, "model_version"]:
     """Registers the challenger, compares it with the champion, and promotes it if it is not worse."""
     decision = _compare(manifest, store, split, encoder, calibration, promotion, model_name, seed)
-    lineage = {
-        "data_manifest_sha256": manifest.sha256(),
-        "code_version": code_version(),
-        "zenml_run": get_step_context().pipeline_run.name,
-        "zenml_run_id": str(get_step_context().pipeline_run.id),
-        "config": config,
-        "test_eer": f"{evaluation.model.eer:.6f}",
-    }
+    lineage = origin(manifest) | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
     card = model_card(model_name, encoder, calibrated, evaluation, lineage)
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "verifier"

@@ -12,7 +12,9 @@ def test_a_step_depends_on_what_it_reaches() -> None:
     assert "siamese_core/report.py" not in names("train")
     assert "siamese_core/losses.py" not in names("calibrate")
     assert "siamese_core/metrics.py" in names("calibrate")
-    assert "siamese_core/report.py" in names("evaluate")
+    assert {"siamese_core/report.py", "siamese_core/assets/report.js", "siamese_core/assets/report.css"} <= names(
+        "evaluate"
+    )
     assert "integrations/great_expectations_suite.py" in names("validate")
     assert "siamese_core/encoders.py" not in names("split")
 
