@@ -15,7 +15,7 @@ from siamese_core.wording import round_share, share
 _MOST_MARKS, _MOST_ROWS = 120, 40
 _SIZES = {600: "broad", 400: "wide", 0: "small"}
 # Width of a character in units of the drawing: on a wide screen, and as the style sheet enlarges it on a phone.
-_CHARACTER, _PHONE_CHARACTER = 7.5, 11.5
+_CHARACTER, _PHONE_CHARACTER = 8.2, 11.5
 # Left, top, right and bottom.
 Box = tuple[float, float, float, float]
 
@@ -81,7 +81,7 @@ class Layer:
     Attributes:
         svg: How it looks.
         name: In the legend; empty for what needs no name.
-        tone: Its colour, a class of the style sheet.
+        tone: Its colour and shape in the legend, classes of the style sheet.
         marks: What a reader can ask about.
     """
 
@@ -201,7 +201,7 @@ def line(frame: Frame, name: str, tone: str, marks: Sequence[Mark]) -> Layer:
 def dots(frame: Frame, name: str, tone: str, marks: Sequence[Mark], labels: Sequence[str] = ()) -> Layer:
     """Single points, with labels beside them where they are given."""
     drawn = "".join('<circle class="dot {}" cx="{}" cy="{}" r="4.5"/>'.format(tone, *frame.at(*m[:2])) for m in marks)
-    return Layer(drawn + "".join(_labels(frame, marks, labels)), name, tone, list(marks))
+    return Layer(drawn + "".join(_labels(frame, marks, labels)), name, f"{tone} dots", list(marks))
 
 
 def band(frame: Frame, tone: str, x: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Layer:

@@ -18,7 +18,7 @@ from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
 from siamese_core.wording import verdict
 
-_LIVE = '<p class="soft live-hint" hidden>The large dot is the threshold that was moved to above.</p>'
+_LIVE = '<p class="soft live-hint" hidden>The large dot is the threshold chosen above.</p>'
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def target_chart(evaluation: Evaluation) -> Chart | None:
     if not aimed:
         return None
     rates = [rate for _, p, target in aimed for rate in (target, p.fmr.low, p.fmr.high, p.fmr.value) if rate > 0]
-    low, high = 10.0 ** math.floor(math.log10(min(rates))), 10.0 ** math.ceil(math.log10(max(rates)))
+    low, high = 10.0 ** math.floor(math.log10(min(rates) * 0.8)), 10.0 ** math.ceil(math.log10(max(rates)))
     frame = Frame(log_axis("target FMR", low, high), log_axis("FMR on test identities", low, high))
     targets = [target for _, _, target in aimed]
     marks = [Mark(target, p.fmr.value, f"{name}: {interval(p.fmr)}") for name, p, target in aimed]

@@ -99,10 +99,10 @@ def more_figures(figures: Figures) -> str:
     """What does not depend on an operating point."""
     shown = [
         ("d′", "–" if figures.sensitivity is None else f"{figures.sensitivity:.3f}", "genuine from impostor pairs"),
-        ("Cllr", f"{figures.cllr:.3f} bits", f"minimum {figures.min_cllr:.3f}"),
+        ("Cllr", f"{figures.cllr:.3f}", f"bits; at best {figures.min_cllr:.3f}"),
         ("rank-1", share(figures.rank_1), f"{figures.searches:,} searches among {figures.gallery:,} identities"),
     ]
-    shown += [(f"TAR at {name}", share(rate), "threshold from the test pairs") for name, rate in figures.tar.items()]
+    shown += [(f"TAR at {name}", share(rate), "genuine pairs accepted") for name, rate in figures.tar.items()]
     return _tiles(shown) + refusals({f"TAR at {name}": why for name, why in figures.refused.items()})
 
 
@@ -162,7 +162,7 @@ def data_quality(manifest: Manifest) -> str:
         ("images", f"{found['images']:,}", "that could be read"),
         ("identities", f"{found['identities']:,}", f"{found['singletons']:,} with one image"),
         ("images of an identity", f"{found['images_per_identity_median']:g}", "the median"),
-        ("quarantined files", f"{found['quarantined']:,}", "which could not be used"),
+        ("quarantined files", f"{found['quarantined']:,}", "that could not be used"),
     ]
     return _tiles(shown) + (_quarantine(manifest) if found["quarantined"] else "")
 
@@ -182,7 +182,7 @@ _GLOSSARY = {
     "impostor pair": "images of two identities (non-mated comparison)",
     "FMR": "false-match rate: impostor pairs that are taken for the same identity",
     "FNMR": "false-non-match rate: genuine pairs that are taken for two identities",
-    "TMR, TAR": "true-match rate, 1 − FNMR; under “more figures” at thresholds that keep the FMR on the test pairs",
+    "TMR, TAR": "true-match rate, 1 − FNMR; as TAR at thresholds that keep the FMR on the test pairs themselves",
     "EER": "equal error rate: where FMR and FNMR are equal",
     "DET": "detection error trade-off: FNMR over FMR, both on axes of normal deviates",
     "operating point": "a threshold on the squared distance; a pair below it counts as the same identity",
@@ -272,7 +272,7 @@ def _slice_row(row: Slice, overall: PointResult, low: float) -> list[object]:
     if row.other != row.value:
         name += f" × <bdi>{escape(row.other)}</bdi>"
     return [
-        Html(name),
+        Html(f"<span>{name}</span>"),
         row.identities,
         _rate(row.fmr, low, overall.fmr.value) if row.fmr else "–",
         _rate(row.fnmr, low, overall.fnmr.value) if row.fnmr else "–",

@@ -1,6 +1,7 @@
 """The whole pipeline, as a user runs it: `zenml pipeline run` in a copy of the checkout."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,12 @@ class TestFirstRun:
         assert run.data.params["training.steps"] == "120"
         listed = {item.path for item in client.list_artifacts(run.info.run_id)}
         assert {"report.html", "plots"} <= listed
+
+    def test_the_run_prints_where_the_report_lies(self, first_run: Any) -> None:
+        (place,) = re.findall(r"report: (\S+)", first_run.stdout)
+        page = Path(place).read_text(encoding="utf-8")
+        assert "letters: verification report" in page
+        assert artifact("ingest", "image_manifest").sha256() in page
 
     def test_the_registry_has_a_complete_champion(self, project: Project) -> None:
         from mlflow.tracking import MlflowClient
