@@ -90,7 +90,7 @@ def data_page(checks: list[Check], manifest: Manifest, store: ImageStore) -> str
     verdict = (
         badge(f"Stopped: {len(errors)} of {len(checks)} checks failed.", "bad")
         if errors
-        else badge(f"Fit for training, with {len(warnings)} warnings.", "warn")
+        else badge(f"Fit for training, with {len(warnings)} warning{'s' * (len(warnings) > 1)}.", "warn")
         if warnings
         else badge(f"Fit for training: all {len(checks)} checks passed.", "good")
     )

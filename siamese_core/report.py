@@ -61,7 +61,7 @@ def report_page(
     distances, det, roc = charts.distance_chart(evaluation), charts.det_chart(evaluation), charts.roc_chart(evaluation)
     parts = [
         Section("points", "Operating points", _operating_points(evaluation, calibration)),
-        Section("threshold", "Try a threshold", _explorer(evaluation, distances), [distances]),
+        Section("threshold", "Distances and threshold", _explorer(evaluation, distances), [distances]),
         Section("curves", "Trade-off", _grid(det, roc) + _LIVE, [det, roc]),
         _promises(evaluation),
         Section("figures", "Separation and search", _figures(evaluation)),

@@ -276,7 +276,7 @@ def _slice_row(row: Slice, overall: PointResult, low: float) -> list[object]:
         row.identities,
         _rate(row.fmr, low, overall.fmr.value) if row.fmr else "–",
         _rate(row.fnmr, low, overall.fnmr.value) if row.fnmr else "–",
-        badge(row.gap, "warn") if row.gap else "",
+        Html(f'<span class="warn">{escape(row.gap)}</span>') if row.gap else "",
     ]
 
 
