@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from siamese_core.calibration import Calibration
+from siamese_core.config import ImageConfig
 from siamese_core.evaluation import Evaluation
 from siamese_core.report import percent, verdict
 from siamese_core.trained import TrainedEncoder
@@ -32,7 +33,7 @@ def model_card(
 A Siamese encoder ({summary["architecture"]}, {summary["parameters"]:,} parameters, embeddings of length
 {trained.encoder.embedding_dim}) trained with triplet loss. Two images are "same" when the squared L2 distance of
 their embeddings is below the threshold of an operating point; the default is `{calibration.default}`.
-Images are read as {images.size}×{images.size} {images.color}, central {images.crop:.0%} of the shorter side.
+Images are read as {images.size}×{images.size} {images.color}, {_framing(images)}.
 
 ## Operating points, on {evaluation.identities:,} test identities
 | name | threshold | target FMR | FMR | FNMR |
@@ -50,3 +51,8 @@ detect or align faces, and does not notice a picture of a picture.
 ## Lineage
 {origin}
 """
+
+
+def _framing(images: ImageConfig) -> str:
+    whole = "the square around their content" if images.framing == "content" else "the central square"
+    return whole if images.crop == 1 else f"{images.crop:.0%} of {whole}"
