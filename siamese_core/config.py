@@ -156,7 +156,8 @@ class EncoderConfig:
         embedding_dim: Length of the embedding.
         width: Sets the channels of `convnet` (width / 2, then 2, 4 and 4 times the width) and of `residual` (width,
             then 2, 4 and 4 times as many).
-        depth: Residual blocks in each of the four stages of `residual`.
+        depth: Residual blocks in each of the four stages of `residual`; one more than follow the second and the third
+            halving of `convnet`.
         dropout: Share of the features that is dropped before the head, in training.
         weights_file: A local state dict (`.safetensors`, or `.pt`/`.pth`, read with `weights_only`) to start from.
         freeze: `body` trains the head alone; the body keeps its weights and its batch norms their statistics.
