@@ -1,15 +1,17 @@
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from siamese_core.artifact import hash_folder, read_json, write_json
+from siamese_core.baselines import pixel_vectors
 from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
 from siamese_core.embedding import embed
 from siamese_core.encoders import make_encoder
-from siamese_core.evaluation import Evaluation, evaluate, pixel_vectors
+from siamese_core.evaluation import Evaluation, evaluate
 from siamese_core.manifest import Manifest
 from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
@@ -33,9 +35,7 @@ def measured(ingested: tuple[Manifest, ImageStore]) -> Measured:
     trained = TrainedEncoder(encoder.state_dict(), config, store.config, history, 2)
     rows, pairs = part_pairs(manifest, split, "calibration", CONFIG, 0)
     calibration = calibrate(pair_distances(embed(encoder, store.images, rows), pairs), CONFIG, len(rows), 0)
-    evaluation = evaluate(
-        lambda rows: embed(encoder, store.images, rows), calibration, manifest, store, split, CONFIG, 0
-    )
+    evaluation = evaluate(partial(embed, encoder), calibration, manifest, store, split, CONFIG, 0)
     return evaluation, calibration, trained, manifest, store, split
 
 
