@@ -173,7 +173,7 @@ def _strangers(strangers: list[tuple[int, str]], key: str, known: set[str], path
         return f"{path}, line {line}: {key} is empty; fill it or remove the row.{more}"
     what = "a file" if key == "path" else "an identity"
     hint = f"such as {min(known)!r}"
-    if len(known) <= _SEARCHED_NAMES and (close := get_close_matches(name.strip(), sorted(known), n=1)):
+    if len(known) <= _SEARCHED_NAMES and (close := get_close_matches(name.strip(), sorted(known), 1, 0.8)):
         hint = f"did you mean {close[0]!r}?"
     return (
         f"{path}, line {line}: {key} {name!r} is not {what} below data_dir ({hint}); correct or remove the row.{more}"

@@ -82,7 +82,7 @@ def robustness_curves(
     everything = np.arange(len(originals))
     plain = compared.rates(embeddings[compared.chosen])
     curves = []
-    for name, unit, levels, change in _CHANGES:
+    for name, unit, levels, change in CHANGES:
         changed = (change(originals, level, np.random.default_rng(seed)) for level in levels)
         found = [plain, *(compared.rates(embedder(pixels, everything)) for pixels in changed)]
         fnmr, fmr = (list(rates) for rates in zip(*found, strict=True))
@@ -160,7 +160,7 @@ def _to_pixels(images: npt.NDArray[np.floating]) -> Pixels:
 
 
 # From what is hardly seen to what a person finds hard.
-_CHANGES: tuple[tuple[str, str, tuple[float, ...], Change], ...] = (
+CHANGES: tuple[tuple[str, str, tuple[float, ...], Change], ...] = (
     ("blur", "% of the side (sigma)", (1.5, 3.0, 5.0, 8.0), _blur),
     ("noise", "grey levels of 255 (sigma)", (10.0, 20.0, 40.0, 80.0), _noise),
     ("JPEG", "100 − quality", (50.0, 70.0, 85.0, 95.0), _jpeg),

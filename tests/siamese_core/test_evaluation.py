@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from siamese_core.artifact import hash_folder, read_json, write_json
-from siamese_core.baselines import pixel_vectors
 from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
 from siamese_core.embedding import embed
@@ -123,15 +122,6 @@ def test_the_card_has_verdict_points_refusals_and_lineage(measured: Measured) ->
     assert all(f"| {name} |" in card for name in evaluation.model.points)
     assert all(why in card for why in calibration.refused.values())
     assert "- data: `abc123`" in card
-
-
-def test_pixel_vectors_ignore_light_and_are_bounded() -> None:
-    images = np.random.default_rng(0).integers(0, 100, (5, 70, 70, 3), dtype=np.uint8)
-    vectors = pixel_vectors(np.concatenate([images, images + 100]), np.arange(10))
-    assert vectors.shape == (10, 35 * 35)
-    np.testing.assert_allclose(vectors[:5], vectors[5:], atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert (pixel_vectors(np.full((1, 16, 16, 1), 7, np.uint8), np.arange(1)) == 0).all()
 
 
 def test_image_config_travels_with_the_weights(measured: Measured, tmp_path: Path) -> None:
