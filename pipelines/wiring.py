@@ -55,7 +55,10 @@ def train_and_register(
     chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
     trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed, weights)
     calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
-    measured, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, evaluation, model_name, seed)
+    metadata = file_sha256(evaluation.metadata)
+    measured, _ = evaluate(
+        manifest, store, parts, trained, calibrated, calibration, evaluation, model_name, seed, metadata
+    )
     version = register(
         manifest, store, parts, trained, calibrated, measured, calibration, promotion, model_name, seed, config
     )

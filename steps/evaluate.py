@@ -1,5 +1,6 @@
 """Evaluate: errors on test identities at the calibrated thresholds, and the report."""
 
+from functools import partial
 from typing import Annotated
 
 from zenml import step
@@ -30,11 +31,14 @@ def evaluate(
     evaluation: EvaluationConfig,
     model_name: str,
     seed: int,
+    metadata_sha256: str | None,
 ) -> tuple[Annotated[Evaluation, "evaluation"], Annotated[HTMLString, "evaluation_report"]]:
-    """Measures the verifier, and raw pixels beside it, on identities that chose nothing."""
-    network = encoder.build()
+    """Measures the verifier, and baselines beside it, on identities that chose nothing.
+
+    `metadata_sha256` makes the cache notice an edited `evaluation.metadata`.
+    """
     measured = measure(
-        lambda rows: embed(network, store.images, rows), calibrated, manifest, store, split, calibration, seed
+        partial(embed, encoder.build()), calibrated, manifest, store, split, calibration, seed, evaluation
     )
     page = report_page(measured, calibrated, encoder, manifest, store, model_name)
     log_evaluation(measured.metrics(), figures(measured, encoder), page)

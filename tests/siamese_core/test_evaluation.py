@@ -1,4 +1,5 @@
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
 from siamese_core.embedding import embed
 from siamese_core.encoders import make_encoder
-from siamese_core.evaluation import Evaluation, evaluate, pixel_vectors
+from siamese_core.evaluation import Evaluation, evaluate
 from siamese_core.manifest import Manifest
 from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
@@ -33,9 +34,7 @@ def measured(ingested: tuple[Manifest, ImageStore]) -> Measured:
     trained = TrainedEncoder(encoder.state_dict(), config, store.config, history, 2)
     rows, pairs = part_pairs(manifest, split, "calibration", CONFIG, 0)
     calibration = calibrate(pair_distances(embed(encoder, store.images, rows), pairs), CONFIG, len(rows), 0)
-    evaluation = evaluate(
-        lambda rows: embed(encoder, store.images, rows), calibration, manifest, store, split, CONFIG, 0
-    )
+    evaluation = evaluate(partial(embed, encoder), calibration, manifest, store, split, CONFIG, 0)
     return evaluation, calibration, trained, manifest, store, split
 
 
@@ -123,15 +122,6 @@ def test_the_card_has_verdict_points_refusals_and_lineage(measured: Measured) ->
     assert all(f"| {name} |" in card for name in evaluation.model.points)
     assert all(why in card for why in calibration.refused.values())
     assert "- data: `abc123`" in card
-
-
-def test_pixel_vectors_ignore_light_and_are_bounded() -> None:
-    images = np.random.default_rng(0).integers(0, 100, (5, 70, 70, 3), dtype=np.uint8)
-    vectors = pixel_vectors(np.concatenate([images, images + 100]), np.arange(10))
-    assert vectors.shape == (10, 35 * 35)
-    np.testing.assert_allclose(vectors[:5], vectors[5:], atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert (pixel_vectors(np.full((1, 16, 16, 1), 7, np.uint8), np.arange(1)) == 0).all()
 
 
 def test_image_config_travels_with_the_weights(measured: Measured, tmp_path: Path) -> None:
