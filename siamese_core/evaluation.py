@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from siamese_core.artifact import from_json, read_json, write_json
 from siamese_core.calibration import Calibration, OperatingPoint, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.embedding import Embedder
 from siamese_core.identification import search
 from siamese_core.images import Pixels
 from siamese_core.likelihood import cllr, min_cllr
@@ -25,8 +25,11 @@ from siamese_core.metrics import (
     sensitivity_index,
     tar_at_fmr,
 )
+from siamese_core.one_shot import OneShotResult
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
+from siamese_core.protocols import PairsResult
 from siamese_core.results import (
+    ChampionResult,
     Curves,
     EmbeddingMap,
     Figures,
@@ -47,8 +50,6 @@ _TAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 # (row, row, distance): two images of the store.
 PairDistance = tuple[int, int, float]
-# Turns rows of the store into (n, D) vectors to compare.
-Embedder = Callable[[Indices], npt.NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ class Evaluation:
         slices: Errors by group of images.
         robustness: Errors on images that are made worse.
         embedding_map: A picture of the embedding space.
+        pairs: On the pairs that the user listed.
+        one_shot: By one-shot tasks.
+        champion: Beside the champion of the moment; None where there was none.
     """
 
     model: SystemResult
@@ -96,6 +100,9 @@ class Evaluation:
     slices: list[Slice] = field(default_factory=list)
     robustness: list[RobustnessCurve] = field(default_factory=list)
     embedding_map: EmbeddingMap | None = None
+    pairs: PairsResult | None = None
+    one_shot: OneShotResult | None = None
+    champion: ChampionResult | None = None
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
@@ -114,7 +121,9 @@ class Evaluation:
         for name, point in self.model.points.items():
             flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}
             flat[f"test_accuracy_at_{name}"] = point.accuracy
-        return flat | (self.figures.metrics() if self.figures else {})
+        flat |= self.figures.metrics() if self.figures else {}
+        flat |= self.pairs.metrics() if self.pairs else {}
+        return flat | ({"one_shot_error": self.one_shot.error} if self.one_shot else {})
 
     def summary(self) -> dict[str, Any]:
         """The figures by name, with the number of identities and pairs."""

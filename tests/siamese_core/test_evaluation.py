@@ -11,9 +11,8 @@ from siamese_core.embedding import embed
 from siamese_core.encoders import make_encoder
 from siamese_core.evaluation import Evaluation, evaluate, pixel_vectors
 from siamese_core.manifest import Manifest
-from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
-from siamese_core.report import report_page, verdict
+from siamese_core.report import report_page
 from siamese_core.split import Split, make_split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -114,15 +113,6 @@ def test_the_report_is_self_contained_and_says_the_verdict(measured: Measured) -
     assert "<script" not in page
     assert "<link" not in page
     assert page == report_page(evaluation, calibration, trained, manifest, store, "a <model> & more")
-
-
-def test_the_card_has_verdict_points_refusals_and_lineage(measured: Measured) -> None:
-    evaluation, calibration, trained, *_ = measured
-    card = model_card("letters", trained, calibration, evaluation, {"data": "abc123"})
-    assert verdict(evaluation) in card
-    assert all(f"| {name} |" in card for name in evaluation.model.points)
-    assert all(why in card for why in calibration.refused.values())
-    assert "- data: `abc123`" in card
 
 
 def test_pixel_vectors_ignore_light_and_are_bounded() -> None:
