@@ -17,7 +17,7 @@ from siamese_core.store import ImageStore
 
 Vectors = npt.NDArray[np.float32]
 # Turns (N, H, W, C) uint8 images, of which (n,) rows are wanted, into (n, D) vectors to compare.
-Embedder = Callable[[Pixels, Indices], npt.NDArray[np.floating]]
+ImageEmbedder = Callable[[Pixels, Indices], npt.NDArray[np.floating]]
 
 _PIXEL_SIDE = 32
 _COMPONENTS = 64
@@ -48,7 +48,7 @@ def pixel_vectors(images: Pixels, rows: Indices) -> Vectors:
     return _unit_length(vectors)
 
 
-def principal_components(manifest: Manifest, store: ImageStore, split: Split, seed: int) -> Embedder:
+def principal_components(manifest: Manifest, store: ImageStore, split: Split, seed: int) -> ImageEmbedder:
     """Eigenfaces (Turk & Pentland 1991, "Eigenfaces for Recognition"): principal components of the pixels, length 1.
 
     Whether each component is brought to variance 1 is chosen on the data: with 64 components it took the EER from
@@ -68,7 +68,7 @@ def principal_components(manifest: Manifest, store: ImageStore, split: Split, se
     fit, held_out, labels = _parts(manifest, split, rng)
     mean, axes, scale = _components(pixel_vectors(store.images, fit))
     pairs = make_pairs(labels, *_PCA_PAIRS, seed)
-    embedders: list[Embedder] = [
+    embedders: list[ImageEmbedder] = [
         partial(_project, mean=mean, axes=axes),
         partial(_project, mean=mean, axes=axes / scale),
     ]

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.artifact import from_json, read_json, write_json
-from siamese_core.baselines import Embedder, pixel_vectors, principal_components
+from siamese_core.baselines import ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.calibration import Calibration, OperatingPoint, calibrate, why_unsupported
-from siamese_core.config import CalibrationConfig, EvaluationConfig, operating_point_name
+from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.embedding import Embedder
 from siamese_core.embedding_map import embedding_map
 from siamese_core.groups import image_groups
 from siamese_core.identification import search
@@ -26,8 +27,11 @@ from siamese_core.metrics import (
     sensitivity_index,
     tar_at_fmr,
 )
+from siamese_core.one_shot import OneShotResult
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
+from siamese_core.protocols import PairsResult
 from siamese_core.results import (
+    ChampionResult,
     Curves,
     EmbeddingMap,
     Figures,
@@ -37,7 +41,6 @@ from siamese_core.results import (
     Slice,
     SystemResult,
 )
-from siamese_core.robustness import robustness_curves
 from siamese_core.slices import measure_slices
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
@@ -75,6 +78,9 @@ class Evaluation:
         slices: Errors by group of images.
         robustness: Errors on images that are made worse.
         embedding_map: A picture of the embedding space.
+        pairs: On the pairs that the user listed.
+        one_shot: By one-shot tasks.
+        champion: Beside the champion of the moment; None where there was none.
     """
 
     model: SystemResult
@@ -96,6 +102,9 @@ class Evaluation:
     slices: list[Slice] = field(default_factory=list)
     robustness: list[RobustnessCurve] = field(default_factory=list)
     embedding_map: EmbeddingMap | None = None
+    pairs: PairsResult | None = None
+    one_shot: OneShotResult | None = None
+    champion: ChampionResult | None = None
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
@@ -116,7 +125,9 @@ class Evaluation:
         for name, point in self.model.points.items():
             flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}
             flat[f"test_accuracy_at_{name}"] = point.accuracy
-        return flat | (self.figures.metrics() if self.figures else {})
+        flat |= self.figures.metrics() if self.figures else {}
+        flat |= self.pairs.metrics() if self.pairs else {}
+        return flat | ({"one_shot_error": self.one_shot.error} if self.one_shot else {})
 
     def summary(self) -> dict[str, Any]:
         """The figures by name, with the number of identities and pairs."""
@@ -132,7 +143,7 @@ def evaluate(
     split: Split,
     config: CalibrationConfig,
     seed: int,
-    extras: EvaluationConfig | None = None,
+    metadata: str | None = None,
 ) -> Evaluation:
     """Measures a calibrated encoder, and the baselines, on the test identities.
 
@@ -144,15 +155,14 @@ def evaluate(
         split: Which identities test.
         config: Caps and intervals, as in the calibration.
         seed: Of samples and bootstrap.
-        extras: What is measured beside the error rates; the defaults if not given.
+        metadata: CSV of groups of images, as `EvaluationConfig.metadata`.
 
     Raises:
         DataError: The metadata file is wrong.
     """
-    extras = extras or EvaluationConfig()
     rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    columns = image_groups(manifest, store, rows, extras.metadata)  # first: a wrong file stops the step at once
-    embeddings = embedder(store.images, rows)
+    columns = image_groups(manifest, store, rows, metadata)  # first: a wrong file stops the step at once
+    embeddings = embedder(rows)
     distances = pair_distances(embeddings, pairs)
     confidence, threshold = config.confidence, calibration.point().threshold
     return Evaluation(
@@ -172,15 +182,12 @@ def evaluate(
         figures=_figures(embeddings, pairs.labels, distances, calibration, seed),
         pca=_baseline(principal_components(manifest, store, split, seed), manifest, store, split, config, seed),
         slices=measure_slices(columns, pairs, distances, threshold, config, seed),
-        robustness=robustness_curves(embedder, store.images, rows, embeddings, pairs, threshold, seed)
-        if extras.robustness
-        else [],
         embedding_map=embedding_map(embeddings, rows, pairs.labels, seed),
     )
 
 
 def _baseline(
-    embedder: Embedder, manifest: Manifest, store: ImageStore, split: Split, config: CalibrationConfig, seed: int
+    embedder: ImageEmbedder, manifest: Manifest, store: ImageStore, split: Split, config: CalibrationConfig, seed: int
 ) -> SystemResult:
     """The same protocol with other embeddings: thresholds from calibration, errors from test identities."""
     rows, pairs = part_pairs(manifest, split, "calibration", config, seed)

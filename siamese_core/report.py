@@ -15,6 +15,7 @@ from siamese_core.manifest import Manifest
 from siamese_core.metrics import Rate
 from siamese_core.pictures import thumbnail
 from siamese_core.quality import quarantine_table
+from siamese_core.report_protocols import protocol_sections
 from siamese_core.results import Figures, PointResult, SystemResult
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -48,6 +49,7 @@ def report_page(
         "<h2>Beside raw pixels</h2>",
         _comparison(evaluation),
         *(["<h2>More figures</h2>", _more_figures(evaluation.figures)] if evaluation.figures else []),
+        *protocol_sections(evaluation),
         "<h2>Curves</h2>",
         _plots(figures(evaluation, trained).values()),
         _events(trained),

@@ -10,11 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from siamese_core.baselines import Embedder
+from siamese_core.baselines import ImageEmbedder
+from siamese_core.calibration import Calibration
+from siamese_core.config import CalibrationConfig
+from siamese_core.embedding import Embedder
 from siamese_core.images import Pixels
+from siamese_core.manifest import Manifest
 from siamese_core.metrics import fmr_at, fnmr_at
-from siamese_core.pairs import Indices, Pairs, distances_of
+from siamese_core.pairs import Indices, Pairs, distances_of, part_pairs
 from siamese_core.results import RobustnessCurve
+from siamese_core.split import Split
+from siamese_core.store import ImageStore
 
 # 6 changes × 4 levels × 100 images are 2,400 embeddings. Each changed image is compared with all its partners as they
 # are, so that few images give many pairs.
@@ -53,7 +59,7 @@ class _Comparison:
 
 
 def robustness_curves(
-    embedder: Embedder,
+    embedder: ImageEmbedder,
     images: Pixels,
     rows: Indices,
     embeddings: Vectors,
@@ -88,6 +94,33 @@ def robustness_curves(
         fnmr, fmr = (list(rates) for rates in zip(*found, strict=True))
         curves.append(RobustnessCurve(name, unit, [0.0, *levels], fnmr, fmr))
     return curves
+
+
+def measure_robustness(
+    of_images: ImageEmbedder,
+    of_rows: Embedder,
+    calibration: Calibration,
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    config: CalibrationConfig,
+    seed: int,
+) -> list[RobustnessCurve]:
+    """The curves of the test images at the default operating point.
+
+    Args:
+        of_images: Embeds changed images.
+        of_rows: Embeds images of the store.
+        calibration: Thresholds.
+        manifest: All files.
+        store: The prepared images.
+        split: Which identities test.
+        config: Caps on the pairs.
+        seed: Of samples and changes.
+    """
+    rows, pairs = part_pairs(manifest, split, "test", config, seed)
+    threshold = calibration.point().threshold
+    return robustness_curves(of_images, store.images, rows, of_rows(rows), pairs, threshold, seed)
 
 
 def _compare(

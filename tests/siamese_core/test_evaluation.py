@@ -1,5 +1,4 @@
 import re
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,12 @@ import pytest
 from siamese_core.artifact import hash_folder, read_json, write_json
 from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
-from siamese_core.embedding import embed
+from siamese_core.embedding import RowEmbedder, embed
 from siamese_core.encoders import make_encoder
 from siamese_core.evaluation import Evaluation, evaluate
 from siamese_core.manifest import Manifest
-from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
-from siamese_core.report import report_page, verdict
+from siamese_core.report import report_page
 from siamese_core.split import Split, make_split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -34,7 +32,7 @@ def measured(ingested: tuple[Manifest, ImageStore]) -> Measured:
     trained = TrainedEncoder(encoder.state_dict(), config, store.config, history, 2)
     rows, pairs = part_pairs(manifest, split, "calibration", CONFIG, 0)
     calibration = calibrate(pair_distances(embed(encoder, store.images, rows), pairs), CONFIG, len(rows), 0)
-    evaluation = evaluate(partial(embed, encoder), calibration, manifest, store, split, CONFIG, 0)
+    evaluation = evaluate(RowEmbedder(encoder, store.images), calibration, manifest, store, split, CONFIG, 0)
     return evaluation, calibration, trained, manifest, store, split
 
 
@@ -113,15 +111,6 @@ def test_the_report_is_self_contained_and_says_the_verdict(measured: Measured) -
     assert "<script" not in page
     assert "<link" not in page
     assert page == report_page(evaluation, calibration, trained, manifest, store, "a <model> & more")
-
-
-def test_the_card_has_verdict_points_refusals_and_lineage(measured: Measured) -> None:
-    evaluation, calibration, trained, *_ = measured
-    card = model_card("letters", trained, calibration, evaluation, {"data": "abc123"})
-    assert verdict(evaluation) in card
-    assert all(f"| {name} |" in card for name in evaluation.model.points)
-    assert all(why in card for why in calibration.refused.values())
-    assert "- data: `abc123`" in card
 
 
 def test_image_config_travels_with_the_weights(measured: Measured, tmp_path: Path) -> None:
