@@ -9,13 +9,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.in_process import Data, fit, prepare, read_recipe
 from siamese_core.calibration import calibrate
 from siamese_core.config import CalibrationConfig
-from siamese_core.embedding import embed
-from siamese_core.pair_files import PairList, read_pairs
+from siamese_core.embedding import RowEmbedder
+from siamese_core.held_out import read_held_out_pairs, rows_of
+from siamese_core.pair_files import PairList
 from siamese_core.pairs import pair_distances, part_pairs
 from siamese_core.protocols import evaluate_pairs
 from siamese_core.trained import TrainedEncoder
@@ -23,13 +23,12 @@ from siamese_core.trained import TrainedEncoder
 
 def accuracy(trained: TrainedEncoder, data: Data, listed: PairList, seed: int) -> tuple[float, float]:
     """Accuracy on the pairs at the calibrated threshold, and the EER on the calibration identities."""
-    encoder, config = trained.build(), CalibrationConfig()
+    embedder, config = RowEmbedder(trained.build(), data.store.images), CalibrationConfig()
     rows, chosen = part_pairs(data.manifest, data.split, "calibration", config, seed)
-    calibration = calibrate(pair_distances(embed(encoder, data.store.images, rows), chosen), config, len(rows), seed)
-    row_of = pd.Series(np.arange(len(data.manifest.ok)), index=data.manifest.ok["path"])
-    embeddings = embed(encoder, data.store.images, np.asarray(row_of[listed.images], np.int64))
+    calibration = calibrate(pair_distances(embedder(rows), chosen), config, len(rows), seed)
+    embeddings = embedder(rows_of(data.manifest, listed.images))
     found = evaluate_pairs(embeddings, listed, calibration, config.confidence, config.bootstrap, seed)
-    return found.points["accuracy"].accuracy, calibration.eer
+    return found.accuracy, calibration.eer
 
 
 def main() -> None:
@@ -39,7 +38,6 @@ def main() -> None:
     options.add_argument("--config", type=Path, default=Path("configs/faces.yaml"))
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     chosen = options.parse_args()
-    listed = read_pairs(chosen.data / "pairsDevTest.txt", chosen.data)
     recipe = read_recipe(chosen.config)
     found = []
     with tempfile.TemporaryDirectory() as name:
@@ -48,6 +46,7 @@ def main() -> None:
         (folder / "split.csv").write_text("identity,split\n" + "".join(f"test/{person},test\n" for person in people))
         (folder / "store").mkdir()
         data = prepare(chosen.data, folder / "store", recipe, folder / "split.csv")
+        listed = read_held_out_pairs(chosen.data / "pairsDevTest.txt", data.manifest, data.split)
         for seed in chosen.seeds:
             trained, speed = fit(data, recipe, seed)
             right, eer = accuracy(trained, data, listed, seed)

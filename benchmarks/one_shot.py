@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.in_process import Data, fit, prepare, read_recipe
+from benchmarks.in_process import fit, prepare, read_recipe
 from siamese_core.embedding import embed
-from siamese_core.one_shot import OneShot, one_shot
-from siamese_core.pairs import labels_of
-from siamese_core.trained import TrainedEncoder
+from siamese_core.held_out import one_shot_paths
+from siamese_core.one_shot import OneShotResult, evaluate_one_shot
 
 _HELD_OUT = 6
+_WAY = 20
 # In this order of the sorted alphabets they are held out, six at a time.
 _ORDER = np.random.default_rng(2026).permutation(30)
 
@@ -41,18 +41,8 @@ def _below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir())
 
 
-def measure(trained: TrainedEncoder, data: Data) -> OneShot:
-    """One-shot error on the test alphabets."""
-    rows = data.split.rows(data.manifest, "test")
-    shown = data.manifest.ok.iloc[rows]
-    labels, names = labels_of(shown["identity"].tolist())
-    groups, _ = labels_of([name.rpartition("/")[0] for name in names])
-    sources, _ = labels_of(shown["path"].str.extract(r"_(\d+)\.\w+$")[0].tolist())
-    return one_shot(embed(trained.build(), data.store.images, rows), labels, groups, sources)
-
-
-def run(data_dir: Path, config: Path, alphabets: int, seed: int) -> tuple[list[str], OneShot, float]:
-    """One training run: the held-out alphabets, what it was measured to do on them, and its minutes."""
+def run(data_dir: Path, config: Path, alphabets: int, seed: int) -> tuple[OneShotResult, float]:
+    """One training run: what it was measured to do on the held-out alphabets, and its minutes."""
     recipe = read_recipe(config)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -60,8 +50,9 @@ def run(data_dir: Path, config: Path, alphabets: int, seed: int) -> tuple[list[s
         (folder / "store").mkdir()
         data = prepare(data_dir, folder / "store", recipe, folder / "split.csv")
         trained, speed = fit(data, recipe, seed)
-        held_out = sorted({name.split("/")[0] for name in data.split.identities("test")})
-        return held_out, measure(trained, data), speed["seconds"] / 60
+        embeddings = embed(trained.build(), data.store.images, data.split.rows(data.manifest, "test"))
+        found = evaluate_one_shot(embeddings, one_shot_paths(data.manifest, data.split), _WAY)
+        return found, speed["seconds"] / 60
 
 
 def main() -> None:
@@ -74,9 +65,9 @@ def main() -> None:
     chosen = options.parse_args()
     errors = []
     for seed in chosen.seeds:
-        names, found, minutes = run(chosen.data, chosen.config, chosen.alphabets, seed)
+        found, minutes = run(chosen.data, chosen.config, chosen.alphabets, seed)
         errors.append(found.error)
-        each = ", ".join(f"{name} {error:.1%}" for name, error in zip(names, found.groups, strict=True))
+        each = ", ".join(f"{name} {error:.1%}" for name, error in found.groups.items())
         print(
             f"seed {seed}: error {found.error:.2%} ({each}), {found.queries:,} queries, trained {minutes:.1f} min",
             flush=True,

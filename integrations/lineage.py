@@ -35,7 +35,8 @@ def file_sha256(path: str | None) -> str | None:
     """The hash of a file, or None if there is no such file."""
     if path is None or not Path(path).expanduser().is_file():
         return None
-    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+    with Path(path).expanduser().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _source_hash() -> str:

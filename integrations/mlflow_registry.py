@@ -22,6 +22,10 @@ from siamese_core.errors import ModelError
 from siamese_core.verifier import Verifier
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+# MLflow's SQL store has this much room for a description, and a server on MySQL or PostgreSQL refuses more.
+LONGEST_DESCRIPTION = 5000
+_LONGEST_DECISIONS = 1000
+_PROMOTION = "\n## Promotion\n"
 _ROOT = Path(__file__).resolve().parents[1]
 _CODE = Path(__file__).with_name("mlflow_model.py")
 # What the model's code imports; the versions of this environment are pinned with the model.
@@ -100,7 +104,7 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
     Args:
         name: Of the registered model.
         folder: What `Verifier.save` wrote, with anything else that should travel along; it is named `verifier`.
-        card: Markdown; becomes the version's description.
+        card: Markdown; becomes the version's description, as much of it as there is room for.
         tags: Lineage.
 
     Returns:
@@ -119,7 +123,7 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
         )
         registered = mlflow.register_model(info.model_uri, name, tags=tags)
     client = MlflowClient()
-    client.update_model_version(name, registered.version, description=card)
+    client.update_model_version(name, registered.version, description=first_lines(card, LONGEST_DESCRIPTION))
     client.set_registered_model_alias(name, CHALLENGER, registered.version)
     return str(registered.version)
 
@@ -138,11 +142,22 @@ def reject(name: str, model_version: str, reason: str) -> None:
 
 
 def _note(name: str, model_version: str, decision: str) -> None:
-    """Writes the gate's decision into the version's tags and description."""
+    """Writes a decision into the version's tags and, above earlier ones, into its description."""
     client = MlflowClient()
     description = client.get_model_version(name, model_version).description or ""
-    client.update_model_version(name, model_version, description=f"{description}\n## Promotion\n{decision}\n")
+    card, _, earlier = description.partition(_PROMOTION)
+    decisions = _PROMOTION + first_lines(f"- {decision}\n{earlier}", _LONGEST_DECISIONS)
+    described = first_lines(card, LONGEST_DESCRIPTION - len(decisions)) + decisions
+    client.update_model_version(name, model_version, description=described)
     client.set_model_version_tag(name, model_version, "promotion", decision)
+
+
+def first_lines(text: str, most: int) -> str:
+    """The text, or as many of its first lines as fit into `most` characters."""
+    if len(text) <= most:
+        return text
+    head = text[: most - 2]
+    return (head.rpartition("\n")[0] or head) + "\n…"
 
 
 def promotion_of(name: str, model_version: str) -> str:

@@ -15,6 +15,7 @@ from siamese_core.errors import DataError
 from siamese_core.evaluation import Evaluation
 from siamese_core.ingest import IngestIndex
 from siamese_core.manifest import Manifest
+from siamese_core.pair_files import PairList
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -34,6 +35,7 @@ class FolderMaterializer(BaseMaterializer):
         Manifest,
         ImageStore,
         Split,
+        PairList,
         Triplets,
         TrainedEncoder,
         Calibration,

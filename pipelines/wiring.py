@@ -50,12 +50,25 @@ def train_and_register(
     config = as_json(locals())
     manifest, store, _ = ingest(data_dir, images)
     validate(manifest, store, validation)
-    parts = split_identities(manifest, split, split_file, file_sha256(split_file), after=["validate"])
+    files = split_file, file_sha256(split_file), evaluation.pairs, file_sha256(evaluation.pairs)
+    parts, listed = split_identities(manifest, split, *files, evaluation.one_shot, after=["validate"])
     weights = file_sha256(encoder.weights_file)
     chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
     trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed, weights)
     calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
-    measured, _ = evaluate(manifest, store, parts, trained, calibrated, calibration, evaluation, model_name, seed)
+    measured, _ = evaluate(
+        manifest,
+        store,
+        parts,
+        listed,
+        trained,
+        calibrated,
+        calibration,
+        evaluation,
+        model_name,
+        seed,
+        file_sha256(evaluation.metadata),
+    )
     version = register(
         manifest, store, parts, trained, calibrated, measured, calibration, promotion, model_name, seed, config
     )

@@ -1,17 +1,17 @@
 """`siamese evaluate`: a model on a user's own pairs, or on N-way one-shot tasks."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from siamese_cli.embed import embed_readable
 from siamese_cli.models import load_verifier
 from siamese_core.errors import DataError
 from siamese_core.ingest import list_files
-from siamese_core.metrics import Rate
-from siamese_core.one_shot import OneShot, one_shot, one_shot_layout
+from siamese_core.one_shot import OneShotResult
+from siamese_core.one_shot import evaluate_one_shot as measure_one_shot
 from siamese_core.pair_files import read_pairs
 from siamese_core.protocols import KFold, PairsResult, evaluate_pairs
 from siamese_core.results import PointResult
@@ -58,57 +58,32 @@ class OneShotAnswer:
 
     Attributes:
         root: The folder.
-        way: Identities in a task.
         result: The errors.
-        group_names: In the order of `result.groups`.
-        identities: That took part.
-        images: That took part.
-        named_sources: Whether file names tell the sources.
         unreadable: Files that are not images.
     """
 
     root: Path
-    way: int
-    result: OneShot
-    group_names: list[str]
-    identities: int
-    images: int
-    named_sources: bool
+    result: OneShotResult
     unreadable: list[str]
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON values."""
-        groups = dict(zip(self.group_names, self.result.groups, strict=True))
-        return asdict(self.result) | {
-            "root": str(self.root),
-            "way": self.way,
-            "groups": groups,
-            "standard_error": self._standard_error(),
-            "identities": self.identities,
-            "images": self.images,
-            "sources": "names" if self.named_sources else "numbers",
-            "unreadable": self.unreadable,
-        }
+        return {"root": str(self.root), **asdict(self.result), "unreadable": self.unreadable}
 
     def describe(self) -> str:
         """The result as a few lines."""
-        error = self._standard_error()
-        spread = "" if error is None else f" ± {error:.2%} (standard error over {len(self.group_names):,} groups)"
-        sources = "told by the file names" if self.named_sources else "the images' numbers, as names do not tell them"
-        groups = f"{self.identities:,} identities in {len(self.group_names):,} groups"
+        found = self.result
+        by_name = found.sources == "names"
+        sources = "told by the file names" if by_name else "the images' numbers, as names do not tell them"
         lines = [
-            f"{self.root}: {self.images:,} images of {groups}",
+            f"{self.root}: {found.images:,} images of {found.identities:,} identities in {len(found.groups):,} groups",
             "",
-            f"  {self.way}-way one-shot error {self.result.error:.2%}{spread}, {self.result.queries:,} queries",
+            f"  {found}",
             f"  support and query are by two sources: {sources}",
         ]
         if self.unreadable:
             lines.append(f"  {len(self.unreadable):,} files are not images: {', '.join(self.unreadable[:_EXAMPLES])}")
         return "\n".join(lines)
-
-    def _standard_error(self) -> float | None:
-        groups = self.result.groups
-        return float(np.std(groups, ddof=1) / len(groups) ** 0.5) if len(groups) > 1 else None
 
 
 def evaluate(
@@ -145,7 +120,8 @@ def evaluate_pairs_file(model: str | None, file: Path, root: Path) -> PairsAnswe
         DataError: The file is wrong, or an image cannot be read.
         ModelError: There is no such model.
     """
-    listed = read_pairs(file, root)
+    with redirect_stdout(sys.stderr):  # a long file shows how far it is; standard output is the answer
+        listed = read_pairs(file, root)
     verifier = load_verifier(model)
     _, failed, embeddings = embed_readable(verifier, [root / path for path in listed.images])
     if failed:
@@ -174,18 +150,8 @@ def evaluate_one_shot(model: str | None, root: Path, way: int) -> OneShotAnswer:
     files = [Path(file.path) for file in list_files(root)]
     verifier = load_verifier(model)
     done, failed, embeddings = embed_readable(verifier, [root / path for path in files])
-    layout = one_shot_layout([path.relative_to(root).as_posix() for path in done])
-    result = one_shot(embeddings[layout.rows], layout.labels, layout.groups, layout.sources, way)
-    return OneShotAnswer(
-        root=root,
-        way=way,
-        result=result,
-        group_names=layout.group_names,
-        identities=len(layout.groups),
-        images=len(layout.rows),
-        named_sources=layout.named_sources,
-        unreadable=[str(path) for path in failed],
-    )
+    result = measure_one_shot(embeddings, [path.relative_to(root).as_posix() for path in done], way)
+    return OneShotAnswer(root, result, [str(path) for path in failed])
 
 
 def _k_fold_lines(found: KFold | None) -> list[str]:
@@ -199,13 +165,9 @@ def _k_fold_lines(found: KFold | None) -> list[str]:
 
 def _point_line(name: str, point: PointResult, default: bool) -> str:
     target = "–" if point.target_fmr is None else f"{point.target_fmr:g}"
-    rates = f"{_interval(point.fmr):<28}{_interval(point.fnmr):<28}"
+    rates = f"{point.fmr!s:<28}{point.fnmr!s:<28}"
     mark = "*" if default else " "
     return f"{mark} {name:<16}  {point.threshold:9.4f}  {target:>6}   {rates}{point.accuracy:8.2%}"
-
-
-def _interval(rate: Rate) -> str:
-    return f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
 
 
 def _interval_words(found: PairsResult) -> str:

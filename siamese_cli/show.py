@@ -33,6 +33,9 @@ class Facts:
         if self.evaluation:
             found["evaluation"] = self.evaluation.summary()
             found["points"] = {name: asdict(point) for name, point in self.evaluation.model.points.items()}
+            for name in ("pairs", "one_shot", "champion"):
+                result = getattr(self.evaluation, name)
+                found[name] = asdict(result) if result else None
         return found
 
 
@@ -74,7 +77,13 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
         "",
         "    operating point   threshold   target       FMR        FNMR",
     ]
-    return [*lines, *(_point_line(name, point) for name, point in evaluation.model.points.items()), ""]
+    lines += [*(_point_line(name, point) for name, point in evaluation.model.points.items()), ""]
+    return [*lines, *_protocol_lines(evaluation)]
+
+
+def _protocol_lines(evaluation: Evaluation) -> list[str]:
+    found = {"pairs": evaluation.pairs, "one-shot": evaluation.one_shot, "champion": evaluation.champion}
+    return [f"  {label:<10} {result}" for label, result in found.items() if result]
 
 
 def _point_line(name: str, point: PointResult) -> str:

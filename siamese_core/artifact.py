@@ -46,8 +46,8 @@ def from_json(kind: type[_T], value: Any) -> _T:
     """A dataclass from what `asdict` made of it: the types of its fields say how to read each, at any depth.
 
     Args:
-        kind: The dataclass. Fields may be plain values, dataclasses, lists and string-keyed dictionaries of these,
-            or one of these or None.
+        kind: The dataclass. Fields may be plain values, dataclasses, lists and dictionaries of these with text or
+            numbers for keys, or one of these or None.
         value: From JSON; a field that is missing takes its default.
     """
     types = get_type_hints(kind)
@@ -65,7 +65,7 @@ def _read(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
         return tuple(_read(item_kind, item) for item_kind, item in zip(inner, value, strict=True))
     if get_origin(kind) is dict:
-        return {name: _read(inner[1], item) for name, item in value.items()}
+        return {inner[0](name): _read(inner[1], item) for name, item in value.items()}
     if get_origin(kind) is UnionType:
         return _read(next(option for option in inner if option is not NoneType), value)
     return value

@@ -42,7 +42,9 @@ class ImageConfig:
     Attributes:
         size: Height and width of the prepared image, in pixels.
         color: `grey` (1 channel) or `rgb` (3 channels).
-        crop: Side of the central square that is kept, as a fraction of the shorter side.
+        framing: `center` keeps the central square, `content` the square around all that differs from the colour of
+            the border (ink on paper, a product on white), so that small drawings fill the frame too.
+        crop: Side of the square that is kept, as a fraction of the shorter side, or of the content's square.
         invert: Swap dark and light (for dark strokes on white paper, say).
         max_pixels: A file with more pixels than this is quarantined before it is decoded.
     """
@@ -50,6 +52,7 @@ class ImageConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     size: int = 64
     color: Literal["grey", "rgb"] = "rgb"
+    framing: Literal["center", "content"] = "center"
     crop: float = 1.0
     invert: bool = False
     max_pixels: int = 100_000_000
@@ -57,6 +60,7 @@ class ImageConfig:
     def __post_init__(self) -> None:
         _check(8 <= self.size <= 1024, "images.size", self.size, "between 8 and 1024 pixels")
         _check(self.color in ("grey", "rgb"), "images.color", self.color, "'grey' or 'rgb'")
+        _check(self.framing in ("center", "content"), "images.framing", self.framing, "'center' or 'content'")
         _check(0 < self.crop <= 1, "images.crop", self.crop, "above 0 and at most 1")
         _check_positive(self, "images", ["max_pixels"])
 
@@ -152,7 +156,8 @@ class EncoderConfig:
         embedding_dim: Length of the embedding.
         width: Sets the channels of `convnet` (width / 2, then 2, 4 and 4 times the width) and of `residual` (width,
             then 2, 4 and 4 times as many).
-        depth: Residual blocks in each of the four stages of `residual`.
+        depth: Residual blocks in each of the four stages of `residual`; one more than follow the second and the third
+            halving of `convnet`.
         dropout: Share of the features that is dropped before the head, in training.
         weights_file: A local state dict (`.safetensors`, or `.pt`/`.pth`, read with `weights_only`) to start from.
         freeze: `body` trains the head alone; the body keeps its weights and its batch norms their statistics.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,6 +13,8 @@ from siamese_core.encoders import Encoder
 from siamese_core.images import Pixels
 
 Embeddings = npt.NDArray[np.float32]
+# Turns rows of the image store into (n, D) vectors to compare.
+Embedder = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.floating]]
 
 
 def to_tensor(images: Pixels) -> Tensor:
@@ -43,3 +47,24 @@ def embed(
             parts.append(encoder(batch).cpu().numpy())
     encoder.train(was_training)
     return np.concatenate(parts)
+
+
+class RowEmbedder:
+    """An encoder over an image store that embeds each row once, however often it is asked."""
+
+    def __init__(self, encoder: Encoder, images: Pixels) -> None:
+        """Takes the encoder and the store's (N, H, W, C) uint8 images."""
+        self._encoder, self._images = encoder, images
+        self._rows = np.empty(0, np.int64)
+        self._embeddings = np.empty((0, encoder.config.embedding_dim), np.float32)
+
+    def __call__(self, rows: npt.NDArray[np.int64]) -> Embeddings:
+        """(n, D) float32 of length 1, for (n,) rows in any order."""
+        new = np.setdiff1d(rows, self._rows)
+        if len(new):
+            known = np.concatenate([self._rows, new])
+            order = np.argsort(known)
+            self._embeddings = np.concatenate([self._embeddings, embed(self._encoder, self._images, new)])[order]
+            self._rows = known[order]
+        found: Embeddings = self._embeddings[np.searchsorted(self._rows, rows)]
+        return found

@@ -144,6 +144,7 @@ def _convnet(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
 
     An image is halved before it is normalised, on a quarter of the numbers; and the first layer, whose maps are the
     largest, is narrow. Both cost nothing in quality and together make a step twice as fast (docs/experiments.md).
+    With a depth above 1 residual blocks follow the second and the third halving, where maps are small.
     """
     widths = [max(1, config.width // 2), 2 * config.width, 4 * config.width, 4 * config.width]
     layers: list[nn.Module] = []
@@ -152,6 +153,8 @@ def _convnet(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
         if index < 3:
             layers.append(nn.MaxPool2d(2))
         layers += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        if index in (1, 2):
+            layers += [_Block(after, after, 1) for _ in range(config.depth - 1)]
     layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten()]
     return nn.Sequential(*layers), widths[-1] * 16
 

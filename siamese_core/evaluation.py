@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.artifact import from_json, read_json, write_json
+from siamese_core.baselines import ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.calibration import Calibration, OperatingPoint, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.embedding import Embedder
+from siamese_core.embedding_map import embedding_map
+from siamese_core.groups import image_groups
 from siamese_core.identification import search
-from siamese_core.images import Pixels
 from siamese_core.likelihood import cllr, min_cllr
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import (
@@ -25,8 +27,11 @@ from siamese_core.metrics import (
     sensitivity_index,
     tar_at_fmr,
 )
+from siamese_core.one_shot import OneShotResult
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
+from siamese_core.protocols import PairsResult
 from siamese_core.results import (
+    ChampionResult,
     Curves,
     EmbeddingMap,
     Figures,
@@ -36,24 +41,22 @@ from siamese_core.results import (
     Slice,
     SystemResult,
 )
+from siamese_core.slices import measure_slices
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 
 _CURVE_POINTS = 400
 _HISTOGRAM_BINS = 100
-_PIXEL_SIDE = 32
 _WORST = 8
 _TAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 # (row, row, distance): two images of the store.
 PairDistance = tuple[int, int, float]
-# Turns rows of the store into (n, D) vectors to compare.
-Embedder = Callable[[Indices], npt.NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The verifier on test identities, beside the raw-pixel baseline.
+    """The verifier on test identities, beside two baselines.
 
     Attributes:
         model: The trained encoder's result.
@@ -75,6 +78,9 @@ class Evaluation:
         slices: Errors by group of images.
         robustness: Errors on images that are made worse.
         embedding_map: A picture of the embedding space.
+        pairs: On the pairs that the user listed.
+        one_shot: By one-shot tasks.
+        champion: Beside the champion of the moment; None where there was none.
     """
 
     model: SystemResult
@@ -96,6 +102,9 @@ class Evaluation:
     slices: list[Slice] = field(default_factory=list)
     robustness: list[RobustnessCurve] = field(default_factory=list)
     embedding_map: EmbeddingMap | None = None
+    pairs: PairsResult | None = None
+    one_shot: OneShotResult | None = None
+    champion: ChampionResult | None = None
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
@@ -110,11 +119,15 @@ class Evaluation:
         """The figures by name, for a tracker."""
         flat = {"test_eer": self.model.eer, "test_auc": self.model.auc}
         flat |= {"pixels_eer": self.pixels.eer, "pixels_auc": self.pixels.auc}
+        flat |= {"pca_eer": self.pca.eer, "pca_auc": self.pca.auc} if self.pca else {}
+        flat |= {"slice_gaps": sum(bool(group.gap) for group in self.slices)}
         flat |= {"failure_to_acquire": self.failure_to_acquire}
         for name, point in self.model.points.items():
             flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}
             flat[f"test_accuracy_at_{name}"] = point.accuracy
-        return flat | (self.figures.metrics() if self.figures else {})
+        flat |= self.figures.metrics() if self.figures else {}
+        flat |= self.pairs.metrics() if self.pairs else {}
+        return flat | ({"one_shot_error": self.one_shot.error} if self.one_shot else {})
 
     def summary(self) -> dict[str, Any]:
         """The figures by name, with the number of identities and pairs."""
@@ -130,8 +143,9 @@ def evaluate(
     split: Split,
     config: CalibrationConfig,
     seed: int,
+    metadata: str | None = None,
 ) -> Evaluation:
-    """Measures a calibrated encoder, and the raw-pixel baseline, on the test identities.
+    """Measures a calibrated encoder, and the baselines, on the test identities.
 
     Args:
         embedder: The encoder to measure.
@@ -141,14 +155,19 @@ def evaluate(
         split: Which identities test.
         config: Caps and intervals, as in the calibration.
         seed: Of samples and bootstrap.
+        metadata: CSV of groups of images, as `EvaluationConfig.metadata`.
+
+    Raises:
+        DataError: The metadata file is wrong.
     """
     rows, pairs = part_pairs(manifest, split, "test", config, seed)
+    columns = image_groups(manifest, store, rows, metadata)  # first: a wrong file stops the step at once
     embeddings = embedder(rows)
     distances = pair_distances(embeddings, pairs)
-    confidence = config.confidence
+    confidence, threshold = config.confidence, calibration.point().threshold
     return Evaluation(
         model=_measure(distances, calibration, config, seed),
-        pixels=_pixel_baseline(manifest, store, split, config, seed),
+        pixels=_baseline(pixel_vectors, manifest, store, split, config, seed),
         default=calibration.default,
         identities=distances.identities,
         images=len(rows),
@@ -161,39 +180,20 @@ def evaluate(
         worst_false_matches=_extreme(rows, pairs.impostor, distances.impostor, nearest=True),
         worst_false_non_matches=_extreme(rows, pairs.genuine, distances.genuine, nearest=False),
         figures=_figures(embeddings, pairs.labels, distances, calibration, seed),
+        pca=_baseline(principal_components(manifest, store, split, seed), manifest, store, split, config, seed),
+        slices=measure_slices(columns, pairs, distances, threshold, config, seed),
+        embedding_map=embedding_map(embeddings, rows, pairs.labels, seed),
     )
 
 
-def pixel_vectors(images: Pixels, rows: Indices) -> npt.NDArray[np.float32]:
-    """Raw pixels as an embedding: grey, at most 32×32, mean 0 and length 1, so that light does not matter.
-
-    Args:
-        images: (N, H, W, C) uint8.
-        rows: (n,) which of them.
-
-    Returns:
-        (n, D) float32 of length 1 (0 for a blank image).
-    """
-    stride = max(1, images.shape[1] // _PIXEL_SIDE)
-    side = images.shape[1] // stride * stride
-    vectors = np.empty((len(rows), (side // stride) ** 2), np.float32)
-    for start in range(0, len(rows), 1024):
-        block = images[rows[start : start + 1024]][:, :side, :side].mean(axis=3, dtype=np.float32)
-        pooled = block.reshape(len(block), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
-        vectors[start : start + len(block)] = pooled.reshape(len(block), -1)
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    return vectors
-
-
-def _pixel_baseline(
-    manifest: Manifest, store: ImageStore, split: Split, config: CalibrationConfig, seed: int
+def _baseline(
+    embedder: ImageEmbedder, manifest: Manifest, store: ImageStore, split: Split, config: CalibrationConfig, seed: int
 ) -> SystemResult:
-    """The same protocol with pixels for embeddings: thresholds from calibration, errors from test identities."""
+    """The same protocol with other embeddings: thresholds from calibration, errors from test identities."""
     rows, pairs = part_pairs(manifest, split, "calibration", config, seed)
-    fitted = calibrate(pair_distances(pixel_vectors(store.images, rows), pairs), config, len(rows), seed)
+    fitted = calibrate(pair_distances(embedder(store.images, rows), pairs), config, len(rows), seed)
     rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    return _measure(pair_distances(pixel_vectors(store.images, rows), pairs), fitted, config, seed)
+    return _measure(pair_distances(embedder(store.images, rows), pairs), fitted, config, seed)
 
 
 def _measure(distances: PairDistances, calibration: Calibration, config: CalibrationConfig, seed: int) -> SystemResult:

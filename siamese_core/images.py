@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ from siamese_core.errors import UnreadableImageError
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
 
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
+
+# What differs from the background by more is content: half-way between white paper and a black stroke's soft edge.
+_DIFFERENT = 64
+# A dot keeps some of the paper around it: content is never smaller than this share of the shorter side.
+_SMALLEST_CONTENT = 0.25
+_CONTENT_MARGIN = 1.15
 
 # Pillow warns of what it mends by itself (EXIF, palettes) and of large sizes, which are checked below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -120,7 +127,8 @@ def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
         (size, size, channels) uint8.
     """
     upright = _flatten(ImageOps.exif_transpose(image), "L" if config.color == "grey" else "RGB")
-    pixels = np.asarray(_central_square(upright, config), dtype=np.uint8)
+    square = _content_square(upright, config) if config.framing == "content" else _central_square(upright, config)
+    pixels = np.asarray(square, dtype=np.uint8)
     pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
     return 255 - pixels if config.invert else pixels
 
@@ -134,7 +142,8 @@ def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
         )
     mode, file_format = image.mode, image.format or "unknown"
     # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final resolution keeps the resampling clean.
-    wanted = round(2 * config.size / config.crop)
+    kept = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
+    wanted = round(2 * config.size / kept)
     image.draft(None, (wanted, wanted))
     image.load()
     if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_A_QUARTER:
@@ -162,6 +171,37 @@ def _central_square(image: Image.Image, config: ImageConfig) -> Image.Image:
     left, top = (width - side) / 2, (height - side) / 2
     # The antialiased filter is what makes a 2,000-pixel photo and its 200-pixel copy agree.
     return image.resize((config.size, config.size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+
+
+def _content_square(image: Image.Image, config: ImageConfig) -> Image.Image:
+    """The square around all that differs from the background, with a margin; the background fills what lies outside."""
+    pixels = np.asarray(image)
+    background = _background(pixels)
+    differs = np.abs(pixels.astype(np.int16) - background).reshape(*pixels.shape[:2], -1).max(axis=2) > _DIFFERENT
+    if not differs.any():
+        return _central_square(image, config)
+    left, right = _extent(differs.any(axis=0))
+    top, bottom = _extent(differs.any(axis=1))
+    side = max(right - left, bottom - top, _SMALLEST_CONTENT * min(image.size)) * _CONTENT_MARGIN * config.crop
+    half = side / 2
+    x, y = (left + right) / 2, (top + bottom) / 2
+    around = math.ceil(max(0, half - x, half - y, x + half - image.width, y + half - image.height))
+    fill = tuple(background.tolist()) if background.ndim else int(background)
+    wide = ImageOps.expand(image, around, fill)
+    box = (x - half + around, y - half + around, x + half + around, y + half + around)
+    return wide.resize((config.size, config.size), Image.Resampling.BILINEAR, box=box)
+
+
+def _background(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """() or (C,): the median of the pixels at the border."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return np.asarray(np.median(border, axis=0)).astype(np.int16)
+
+
+def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """First used row or column, and the one after the last."""
+    places = np.flatnonzero(used)
+    return int(places[0]), int(places[-1]) + 1
 
 
 def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:

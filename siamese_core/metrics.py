@@ -35,6 +35,9 @@ class Rate:
     errors: int
     pairs: int
 
+    def __str__(self) -> str:
+        return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
+
 
 @dataclass(frozen=True)
 class Roc:

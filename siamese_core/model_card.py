@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from siamese_core.calibration import Calibration
+from siamese_core.config import ImageConfig
 from siamese_core.evaluation import Evaluation
+from siamese_core.manifest import Manifest
+from siamese_core.report_protocols import sentence
+from siamese_core.results import PointResult, Slice
+from siamese_core.split import PARTS, Split
 from siamese_core.trained import TrainedEncoder
-from siamese_core.wording import percent, verdict
+from siamese_core.wording import verdict
+
+_MOST_GAPS = 5
+
+_USE = """Comparing two images of the kind it was trained on. The error rates hold for identities it has never seen, in
+images from the same source as the data; other cameras, poses, groups of people or typefaces need an evaluation of their
+own (`siamese evaluate`)."""
+_NEVER = "It does not detect or align faces, and does not notice a picture of a picture."
 
 
 def model_card(
@@ -13,40 +27,118 @@ def model_card(
     trained: TrainedEncoder,
     calibration: Calibration,
     evaluation: Evaluation,
+    manifest: Manifest,
+    split: Split,
     lineage: dict[str, str],
 ) -> str:
-    """The card as Markdown."""
-    summary, images = trained.summary(), trained.images
-    points = "\n".join(
-        f"| {key} | {point.threshold:.4f} | {'–' if point.target_fmr is None else f'{point.target_fmr:g}'} "
-        f"| {percent(point.fmr)} | {percent(point.fnmr)} |"
-        for key, point in evaluation.model.points.items()
+    """The card as Markdown.
+
+    Args:
+        name: Of the registered model.
+        trained: The encoder.
+        calibration: Its thresholds, and those that were refused.
+        evaluation: What it was measured to do; what an evaluation lacks, the card leaves out.
+        manifest: The data.
+        split: Which of them trained, calibrated and tested.
+        lineage: Where it comes from, by name.
+    """
+    sections = {
+        "What it is": _nature(trained, calibration),
+        "Operating points": _points(evaluation, calibration),
+        "Also measured on test identities": _protocols(evaluation),
+        "Beside other systems": _systems(evaluation),
+        "Intended use": _USE,
+        "Limits": _list([_NEVER, *_refusals(calibration), *_gaps(evaluation.slices)]),
+        "Data": _data(manifest, split),
+        "Lineage": _list(f"{key}: `{value}`" for key, value in lineage.items()),
+    }
+    body = "\n\n".join(f"## {title}\n{text}" for title, text in sections.items() if text)
+    return f"# {name}\n\n{verdict(evaluation)}\n\n{body}\n"
+
+
+def _nature(trained: TrainedEncoder, calibration: Calibration) -> str:
+    found, images = trained.summary(), trained.images
+    return (
+        f"A Siamese encoder ({found['architecture']}, {found['parameters']:,} parameters, embeddings of length "
+        f"{trained.encoder.embedding_dim}) trained with triplet loss, {trained.history[-1]['step']:,.0f} steps; the "
+        f'weights are those of step {found["best_step"]:,}. Two images are "same" when the squared L2 distance of '
+        "their embeddings is below the threshold of an operating point; the default is "
+        f"`{calibration.default}`. Images are read as {images.size}×{images.size} {images.color}, "
+        f"{_framing(images)}."
     )
-    refused = "".join(f"\n- {key} was refused: {why}" for key, why in calibration.refused.items())
-    origin = "\n".join(f"- {key}: `{value}`" for key, value in lineage.items())
-    return f"""# {name}
 
-{verdict(evaluation)}
 
-## What it is
-A Siamese encoder ({summary["architecture"]}, {summary["parameters"]:,} parameters, embeddings of length
-{trained.encoder.embedding_dim}) trained with triplet loss. Two images are "same" when the squared L2 distance of
-their embeddings is below the threshold of an operating point; the default is `{calibration.default}`.
-Images are read as {images.size}×{images.size} {images.color}, central {images.crop:.0%} of the shorter side.
+def _points(evaluation: Evaluation, calibration: Calibration) -> str:
+    head = ["name", "threshold", "target FMR", "FMR", "FNMR"]
+    table = _table(head, (_point_row(name, point) for name, point in evaluation.model.points.items()))
+    return (
+        f"{table}\n\nOn {evaluation.identities:,} test identities ({evaluation.genuine_pairs:,} genuine and "
+        f"{evaluation.impostor_pairs:,} impostor pairs). Thresholds come from {calibration.identities:,} other "
+        f"identities; intervals are {evaluation.confidence:.0%}, by bootstrap over identities."
+    )
 
-## Operating points, on {evaluation.identities:,} test identities
-| name | threshold | target FMR | FMR | FNMR |
-|---|---|---|---|---|
-{points}
 
-Thresholds come from {calibration.identities:,} other identities; intervals are {evaluation.confidence:.0%}, by
-bootstrap over identities.{refused}
+def _point_row(name: str, point: PointResult) -> list[str]:
+    target = "–" if point.target_fmr is None else f"{point.target_fmr:g}"
+    return [name, f"{point.threshold:.4f}", target, str(point.fmr), str(point.fnmr)]
 
-## Intended use and limits
-Comparing two images of the kind it was trained on. The error rates hold for images that come from the same
-source as the data; other cameras, poses, groups of people or typefaces need an evaluation of their own. It does not
-detect or align faces, and does not notice a picture of a picture.
 
-## Lineage
-{origin}
-"""
+def _protocols(evaluation: Evaluation) -> str:
+    return _list(str(found) for found in (evaluation.pairs, evaluation.one_shot) if found)
+
+
+def _systems(evaluation: Evaluation) -> str:
+    """Every system at the default operating point, each with a threshold of its own."""
+    systems = {
+        "this version": evaluation.model,
+        "raw pixels": evaluation.pixels,
+        "principal components": evaluation.pca,
+    }
+    found = {name: (system.eer, system.points) for name, system in systems.items() if system}
+    champion = evaluation.champion
+    if champion and champion.comparison:
+        found[f"version {champion.version}"] = (champion.comparison.champion_eer, champion.points)
+    default = evaluation.default
+    rows = [[name, f"{eer:.2%}", *_rates(points.get(default))] for name, (eer, points) in found.items()]
+    table = _table(["system", "EER", f"FMR at its {default}", f"FNMR at its {default}"], rows)
+    return f"{table}\n\n{sentence(str(champion))}" if champion else table
+
+
+def _rates(point: PointResult | None) -> list[str]:
+    return [str(point.fmr), str(point.fnmr)] if point else ["–", "–"]
+
+
+def _refusals(calibration: Calibration) -> Iterable[str]:
+    return (f"{name} was refused: {why}" for name, why in calibration.refused.items())
+
+
+def _gaps(slices: list[Slice]) -> Iterable[str]:
+    """Groups of images that it serves worse than others."""
+    flagged = [found for found in slices if found.gap]
+    for found in flagged[:_MOST_GAPS]:
+        other = "" if found.other == found.value else f" with {found.other}"
+        yield f"{found.column} {found.value}{other}: {found.gap}"
+    if len(flagged) > _MOST_GAPS:
+        yield f"{len(flagged) - _MOST_GAPS:,} more groups are in the report"
+
+
+def _data(manifest: Manifest, split: Split) -> str:
+    images, counts = manifest.ok, split.summary()
+    parts = ", ".join(f"{counts[part]:,} {part} ({len(split.rows(manifest, part)):,} images)" for part in PARTS)
+    return (
+        f"{len(images):,} images, in the median {images['width'].median():.0f}×{images['height'].median():.0f} pixels; "
+        f"{len(manifest.quarantined):,} files in quarantine. {images['identity'].nunique():,} identities: {parts}."
+    )
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _framing(images: ImageConfig) -> str:
+    whole = "the square around their content" if images.framing == "content" else "the central square"
+    return whole if images.crop == 1 else f"{images.crop:.0%} of {whole}"

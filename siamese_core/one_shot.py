@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 
-from siamese_core.embedding import Embeddings
 from siamese_core.errors import DataError
 from siamese_core.pairs import Indices, labels_of
 
@@ -27,6 +27,38 @@ class OneShot:
     error: float
     groups: list[float]
     queries: int
+
+
+@dataclass(frozen=True)
+class OneShotResult:
+    """What one-shot tasks over folders of images measured.
+
+    Attributes:
+        way: Identities in a task; a smaller group takes part with all of its own.
+        error: Share of the queries that were answered wrongly; the mean over groups.
+        standard_error: Of that mean, over the groups; None for one group.
+        groups: The error of each group, by its folder's path (`.` is the root).
+        smallest_group: Identities in the smallest group.
+        queries: How many queries were asked in all.
+        identities: That took part.
+        images: That took part.
+        sources: Who made support and query: `names` where file names tell, else `numbers`.
+    """
+
+    way: int
+    error: float
+    standard_error: float | None
+    groups: dict[str, float]
+    smallest_group: int
+    queries: int
+    identities: int
+    images: int
+    sources: str
+
+    def __str__(self) -> str:
+        error = self.standard_error
+        spread = "" if error is None else f" ± {error:.2%} (standard error over {len(self.groups):,} groups)"
+        return f"{self.way}-way one-shot error {self.error:.2%}{spread}, {self.queries:,} queries"
 
 
 @dataclass(frozen=True)
@@ -109,8 +141,36 @@ def _numbered_sources(names: list[str], labels: Indices) -> Indices:
     return sources
 
 
+def evaluate_one_shot(embeddings: npt.NDArray[np.floating], paths: list[str], way: int, seed: int = 0) -> OneShotResult:
+    """Measures an encoder by one-shot tasks within the folders of a folder tree.
+
+    Args:
+        embeddings: (N, D) floats.
+        paths: The N images, below the root, `/`-joined; `one_shot_layout` reads identities, groups and sources.
+        way: Identities in a task.
+        seed: Of the draws.
+
+    Raises:
+        DataError: No group has two identities of two images.
+    """
+    layout = one_shot_layout(paths)
+    found = one_shot(embeddings[layout.rows], layout.labels, layout.groups, layout.sources, way, seed=seed)
+    several = len(found.groups) > 1
+    return OneShotResult(
+        way=way,
+        error=found.error,
+        standard_error=float(np.std(found.groups, ddof=1) / len(found.groups) ** 0.5) if several else None,
+        groups=dict(zip(layout.group_names, found.groups, strict=True)),
+        smallest_group=int(np.bincount(layout.groups).min()),
+        queries=found.queries,
+        identities=len(layout.groups),
+        images=len(layout.rows),
+        sources="names" if layout.named_sources else "numbers",
+    )
+
+
 def one_shot(
-    embeddings: Embeddings,
+    embeddings: npt.NDArray[np.floating],
     labels: Indices,
     groups: Indices,
     sources: Indices,
@@ -124,7 +184,7 @@ def one_shot(
     the one, the queries by the other.
 
     Args:
-        embeddings: (N, D) float32.
+        embeddings: (N, D) floats.
         labels: (N,) int64 identities, 0 to I − 1.
         groups: (I,) int64, the group of each identity, 0 to G − 1.
         sources: (N,) int64, who made each image, 0 to S − 1; one image for an identity and a source.
@@ -147,7 +207,7 @@ def one_shot(
     return OneShot(float(np.mean(errors)), errors, queries)
 
 
-def _draw(embeddings: Embeddings, table: Indices, way: int, rng: np.random.Generator) -> np.ndarray:
+def _draw(embeddings: npt.NDArray[np.floating], table: Indices, way: int, rng: np.random.Generator) -> np.ndarray:
     """(w,) bool: which queries of one draw got the wrong answer."""
     members = rng.permutation(len(table))[:way]
     complete = np.flatnonzero((table[members] >= 0).all(axis=0))

@@ -7,25 +7,33 @@ bytes and a path is kept once, however many pairs it is in.
 from __future__ import annotations
 
 import csv
+import io
 import os
 import posixpath
 import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, Self, TextIO
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from siamese_core.artifact import read_json, read_table, write_json, write_table
 from siamese_core.errors import DataError
+from siamese_core.progress import Progress, track
 
 _REQUIRED = ("path_a", "path_b", "same")
 _ANSWERS = {"1": True, "true": True, "0": False, "false": False}
 _LFW_FIRST_LINE = re.compile(r"\d+(\s+\d+)?\s*")
 _EXAMPLES = 5
+_LONGEST_LINE = 2**18  # characters; two paths and two numbers are shorter
+_BLOCK = 2**20
+_LONG_FILE = 2**25  # bytes; shorter ones are read before a progress bar is of use
 
 # (line, path, path, same, fold); fold 0 where the file has none.
 Row = tuple[int, str, str, bool, int]
@@ -49,8 +57,80 @@ class PairList:
     folds: npt.NDArray[np.int32] | None
     duplicates: int
 
+    @classmethod
+    def empty(cls) -> Self:
+        """No pairs at all: nobody asked for any."""
+        return cls([], np.empty((0, 2), np.int32), np.empty(0, np.bool_), None, 0)
+
+    def save(self, folder: Path) -> None:
+        """Writes `images.parquet` and `pairs.parquet`."""
+        write_table(folder / "images.parquet", pd.DataFrame({"path": self.images}, dtype="str"))
+        columns = {"a": self.pairs[:, 0], "b": self.pairs[:, 1], "same": self.same}
+        columns |= {} if self.folds is None else {"fold": self.folds}
+        write_table(folder / "pairs.parquet", pd.DataFrame(columns))
+        write_json(folder / "pairs.json", {"duplicates": self.duplicates})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote."""
+        table = read_table(folder / "pairs.parquet")
+        return cls(
+            images=read_table(folder / "images.parquet")["path"].tolist(),
+            pairs=table[["a", "b"]].to_numpy(np.int32),
+            same=table["same"].to_numpy(np.bool_),
+            folds=table["fold"].to_numpy(np.int32) if "fold" in table else None,
+            duplicates=read_json(folder / "pairs.json")["duplicates"],
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of pairs and images."""
+        genuine = int(self.same.sum())
+        return {"genuine": genuine, "impostor": len(self.same) - genuine, "images": len(self.images)}
+
+
+class Lookup(Protocol):
+    """Where the images of a list are looked for."""
+
+    place: str
+    """Where that is, as in "are not PLACE"."""
+    advice: str
+    """What to do about an image that is not there."""
+
+    def folders(self) -> Iterable[str]:
+        """Every folder that images may be in, `/`-joined."""
+
+    def why_not(self, image: str) -> str | None:
+        """Why an image cannot be used, in a few words, or None where it can."""
+
+
+class FilesBelow:
+    """Looks for files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.place = f"below {root}"
+        self.advice = "Name the folder that the paths start from with --images."
+
+    def folders(self) -> Iterable[str]:
+        """Every folder below the root."""
+        for folder, names, _ in os.walk(self._root):
+            for name in names:
+                yield os.path.relpath(os.path.join(folder, name), self._root).replace(os.sep, "/")
+
+    def why_not(self, image: str) -> str | None:
+        """Whether the file, or its folder, does not exist."""
+        path = self._root / image
+        if os.path.isfile(path):
+            return None
+        return "no such file" if path.parent.is_dir() else "no such folder"
+
 
 def read_pairs(path: Path, root: Path) -> PairList:
+    """Reads a file of pairs whose images are files below a folder; see `read_pairs_of`."""
+    return read_pairs_of(path, FilesBelow(root))
+
+
+def read_pairs_of(path: Path, lookup: Lookup) -> PairList:
     """Reads a file of pairs, in either format.
 
     A CSV has the columns `path_a,path_b,same` and, if it likes, `fold`, in any order; same is 1, 0, true or false;
@@ -60,15 +140,15 @@ def read_pairs(path: Path, root: Path) -> PairList:
 
     Args:
         path: The file, UTF-8.
-        root: The folder that the images are in.
+        lookup: Where the images are.
 
     Raises:
         DataError: The file cannot be read or is empty, a row is wrong, an image does not exist, a pair is listed
             as both same and different or is an image with itself, or one kind of pairs is missing (from a fold).
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _read(file, path, root)
+        with _open(path) as file:
+            return _read(file, path, lookup)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -77,19 +157,52 @@ def read_pairs(path: Path, root: Path) -> PairList:
         raise DataError(f"{path} cannot be read as CSV: {error}.") from error
 
 
-def _read(file: TextIO, path: Path, root: Path) -> PairList:
-    first = file.readline()
+class _Watched(io.FileIO):
+    """A file whose reading is counted."""
+
+    progress: Progress | None = None
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = super().readinto(buffer)
+        if self.progress is not None:
+            self.progress.advance(count or 0)
+        return count
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[TextIO]:
+    """The file as text; how far a long one is read shows."""
+    raw = _Watched(path)
+    with io.TextIOWrapper(io.BufferedReader(raw, _BLOCK), encoding="utf-8-sig", newline="") as file:
+        if (size := os.fstat(raw.fileno()).st_size) < _LONG_FILE:
+            yield file
+            return
+        with track(f"read {path.name}", size, "bytes") as raw.progress:
+            yield file
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """The rest of a file line by line; a file without ends of lines is not held in memory."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise DataError(f"{path} has a line of more than {_LONGEST_LINE:,} characters: it is no list of pairs.")
+        yield line
+
+
+def _read(file: TextIO, path: Path, lookup: Lookup) -> PairList:
+    lines = _lines(file, path)
+    first = next(lines, "")
     if not first.strip():
         raise DataError(f"{path} is empty or starts with an empty line. {_HEADER_HELP}")
     if _LFW_FIRST_LINE.fullmatch(first):
         counts = [int(number) for number in first.split()]
         has_folds = len(counts) == 2
-        rows = _lfw_rows(file, path, root, folds=counts[0] if has_folds else 1, each=counts[-1])
+        rows = _lfw_rows(lines, path, lookup, folds=counts[0] if has_folds else 1, each=counts[-1])
     else:
         header = _header(first, path)
         has_folds = "fold" in header
-        rows = _csv_rows(file, path, header)
-    return _collect(rows, path, root, has_folds)
+        rows = _csv_rows(lines, path, header)
+    return _collect(rows, path, lookup, has_folds)
 
 
 _HEADER_HELP = "The first line must be path_a,path_b,same or path_a,path_b,same,fold (or LFW's: N, or FOLDS and N)."
@@ -102,8 +215,8 @@ def _header(first: str, path: Path) -> list[str]:
     return header
 
 
-def _csv_rows(file: TextIO, path: Path, header: list[str]) -> Iterator[Row]:
-    reader = csv.reader(file, skipinitialspace=True)
+def _csv_rows(lines: Iterator[str], path: Path, header: list[str]) -> Iterator[Row]:
+    reader = csv.reader(lines, skipinitialspace=True)
     a, b, same = (header.index(name) for name in _REQUIRED)
     fold = header.index("fold") if "fold" in header else None
     for cells in reader:
@@ -137,13 +250,13 @@ def _fold(text: str, where: str) -> int:
     return number
 
 
-def _lfw_rows(file: TextIO, path: Path, root: Path, folds: int, each: int) -> Iterator[Row]:
+def _lfw_rows(lines: Iterator[str], path: Path, lookup: Lookup, folds: int, each: int) -> Iterator[Row]:
     if folds * each == 0:
         raise DataError(f"{path}, line 1: promises no pairs; it holds N, or FOLDS and N, both above 0.")
-    folders = _Folders(root)
+    folders = _Folders(lookup)
     position = -1
-    lines = ((line, text.strip()) for line, text in enumerate(file, start=2))
-    for position, (line, text) in enumerate(found for found in lines if found[1]):
+    numbered = ((line, text.strip()) for line, text in enumerate(lines, start=2))
+    for position, (line, text) in enumerate(found for found in numbered if found[1]):
         fold, within = divmod(position, 2 * each)
         yield line, *_lfw_pair(text, within < each, folders, f"{path}, line {line}"), fold
     if position + 1 != 2 * each * folds:
@@ -164,19 +277,19 @@ def _lfw_pair(text: str, same: bool, folders: _Folders, where: str) -> tuple[str
 
 
 class _Folders:
-    """Finds the folder of a name below the root."""
+    """Finds the folder of a name."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, lookup: Lookup) -> None:
         self._below: dict[str, list[str]] = defaultdict(list)
-        for folder, names, _ in os.walk(root):
-            for name in names:
-                self._below[name].append(os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/"))
+        for folder in lookup.folders():
+            self._below[posixpath.basename(folder)].append(folder)
 
     def image(self, name: str, number: str) -> str:
         """The path of an image; a name without a folder is looked for, and missed, right below the root."""
         folders = self._below.get(name, [name])
         if len(folders) > 1:
-            raise DataError(f"{name} has several folders: {', '.join(sorted(folders))}; name one's parent as the root.")
+            listed = ", ".join(sorted(folders)[:_EXAMPLES])
+            raise DataError(f"{name} has several folders: {listed}; list whole paths, in a CSV path_a,path_b,same.")
         return f"{folders[0]}/{name}_{int(number):04d}.jpg"
 
 
@@ -202,7 +315,7 @@ class _Images:
         return number
 
 
-def _collect(rows: Iterable[Row], path: Path, root: Path, has_folds: bool) -> PairList:
+def _collect(rows: Iterable[Row], path: Path, lookup: Lookup, has_folds: bool) -> PairList:
     images = _Images()
     flat, answers, numbers = array("i"), array("b"), array("i")
     for line, path_a, path_b, same, fold in rows:
@@ -216,7 +329,7 @@ def _collect(rows: Iterable[Row], path: Path, root: Path, has_folds: bool) -> Pa
             numbers.append(fold)
     if not answers:
         raise DataError(f"{path} has a header but no pairs.")
-    _refuse_missing(images, path, root)
+    _refuse_missing(images, path, lookup)
     pairs = np.frombuffer(flat, np.int32).reshape(-1, 2)
     answered = np.frombuffer(answers, np.bool_)
     kept = _first_rows(pairs, answered, images.paths, path)
@@ -226,19 +339,16 @@ def _collect(rows: Iterable[Row], path: Path, root: Path, has_folds: bool) -> Pa
     return listed
 
 
-def _refuse_missing(images: _Images, path: Path, root: Path) -> None:
+def _refuse_missing(images: _Images, path: Path, lookup: Lookup) -> None:
     listed = zip(images.paths, images.lines, strict=True)
-    missing = [(image, line) for image, line in listed if not os.path.isfile(root / image)]
+    missing = [(image, line, why) for image, line in listed if (why := lookup.why_not(image))]
     if not missing:
         return
-    examples = [
-        f"{image} (line {line}{'' if (root / image).parent.is_dir() else ', no such folder'})"
-        for image, line in missing[:_EXAMPLES]
-    ]
+    examples = ", ".join(f"{image} (line {line}, {why})" for image, line, why in missing[:_EXAMPLES])
     more = " …" if len(missing) > _EXAMPLES else ""
     raise DataError(
-        f"{len(missing):,} of the {len(images.paths):,} images in {path} are not below {root}: "
-        f"{', '.join(examples)}{more}. Name the folder that the paths start from with --images."
+        f"{len(missing):,} of the {len(images.paths):,} images in {path} are not {lookup.place}: "
+        f"{examples}{more}. {lookup.advice}"
     )
 
 
@@ -264,7 +374,7 @@ def _check_kinds(listed: PairList, path: Path) -> None:
         raise DataError(f"{path} has only {there} pairs ({len(listed.same):,}); add {absent} pairs: both are needed.")
     if listed.folds is None:
         return
-    genuine, impostor = (set(listed.folds[chosen].tolist()) for chosen in (listed.same, ~listed.same))
+    genuine, impostor = (set(np.unique(listed.folds[chosen]).tolist()) for chosen in (listed.same, ~listed.same))
     if incomplete := sorted(genuine ^ impostor):
         there = "same" if incomplete[0] in genuine else "different"
         raise DataError(f"{path}: fold {incomplete[0]} has only {there} pairs; each fold needs both kinds.")

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.calibration import Calibration, OperatingPoint
-from siamese_core.embedding import Embeddings
 from siamese_core.metrics import (
     IdentityBootstrap,
     Rate,
@@ -84,13 +83,33 @@ class PairsResult:
     points: dict[str, PointResult]
     k_fold: KFold | None
 
+    @property
+    def accuracy(self) -> float:
+        """Over the folds where there are some, else at the threshold that was calibrated for accuracy."""
+        return self.k_fold.accuracy if self.k_fold else self.points["accuracy"].accuracy
+
+    def __str__(self) -> str:
+        how = f"over {len(self.k_fold.folds):,} folds" if self.k_fold else "at the calibrated threshold"
+        return (
+            f"accuracy {self.accuracy:.2%} {how} on {self.genuine_pairs:,} genuine and {self.impostor_pairs:,} "
+            f"impostor pairs of the list, EER {self.eer:.2%}"
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name, for a tracker."""
+        flat = {"pairs_accuracy": self.accuracy, "pairs_eer": self.eer, "pairs_auc": self.auc}
+        for name, point in self.points.items():
+            flat |= {f"pairs_fmr_at_{name}": point.fmr.value, f"pairs_fnmr_at_{name}": point.fnmr.value}
+            flat[f"pairs_accuracy_at_{name}"] = point.accuracy
+        return flat
+
     def as_json(self) -> dict[str, Any]:
         """Values that JSON can hold."""
         return asdict(self)
 
 
 def evaluate_pairs(
-    embeddings: Embeddings,
+    embeddings: npt.NDArray[np.floating],
     listed: PairList,
     calibration: Calibration,
     confidence: float = 0.95,
@@ -104,7 +123,7 @@ def evaluate_pairs(
     one identity is in many pairs.
 
     Args:
-        embeddings: (N, D) float32 of `listed.images`, in their order.
+        embeddings: (N, D) floats of `listed.images`, in their order.
         listed: The pairs.
         calibration: The model's thresholds; nothing in it is fitted to these pairs.
         confidence: Level of the intervals.
@@ -132,7 +151,7 @@ def evaluate_pairs(
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
         default=calibration.default,
-        points={name: _point(point, rates) for name, point in calibration.points.items()},
+        points=measure_points(calibration, rates),
         k_fold=None if listed.folds is None else _k_fold(distances, listed),
     )
 
@@ -158,6 +177,16 @@ def k_fold_accuracy(distances: PairDistances, genuine_folds: Folds, impostor_fol
     return KFold(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), accuracies, thresholds)
 
 
+def measure_points(calibration: Calibration, rates: Rates) -> dict[str, PointResult]:
+    """What a model's operating points do on pairs: `rates` gives FMR and FNMR at a threshold."""
+
+    def measure(point: OperatingPoint) -> PointResult:
+        fmr, fnmr = rates(point.threshold)
+        return PointResult(point.threshold, point.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
+
+    return {name: measure(point) for name, point in calibration.points.items()}
+
+
 def wilson(errors: int, pairs: int, confidence: float) -> Rate:
     """A rate with Wilson's interval, for independent trials (Wilson 1927, "Probable inference")."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -176,7 +205,7 @@ def _identities(listed: PairList) -> tuple[Indices, int | None]:
     return labels, len(names) if agree else None
 
 
-def _distances(embeddings: Embeddings, listed: PairList, labels: Indices) -> PairDistances:
+def _distances(embeddings: npt.NDArray[np.floating], listed: PairList, labels: Indices) -> PairDistances:
     genuine, impostor = (listed.pairs[chosen].astype(np.int64) for chosen in (listed.same, ~listed.same))
     return pair_distances(embeddings, Pairs(genuine, impostor, labels, len(genuine), len(impostor)))
 
@@ -184,11 +213,6 @@ def _distances(embeddings: Embeddings, listed: PairList, labels: Indices) -> Pai
 def _k_fold(distances: PairDistances, listed: PairList) -> KFold:
     assert listed.folds is not None
     return k_fold_accuracy(distances, listed.folds[listed.same], listed.folds[~listed.same])
-
-
-def _point(point: OperatingPoint, rates: Rates) -> PointResult:
-    fmr, fnmr = rates(point.threshold)
-    return PointResult(point.threshold, point.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
 
 
 def _wilson_rates(distances: PairDistances, confidence: float) -> Rates:

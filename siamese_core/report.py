@@ -14,6 +14,7 @@ from siamese_core.evaluation import Evaluation
 from siamese_core.html import page, section
 from siamese_core.manifest import Manifest
 from siamese_core.report_data import map_chart, threshold_data
+from siamese_core.report_protocols import protocol_sections
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
 from siamese_core.wording import verdict
@@ -66,6 +67,7 @@ def report_page(
         _promises(evaluation),
         Section("figures", "Separation and search", _figures(evaluation)),
         _comparison(evaluation),
+        *(Section(*part) for part in protocol_sections(evaluation)),
         _worst(evaluation, calibration, manifest, store),
         _slices(evaluation),
         _robustness(evaluation),

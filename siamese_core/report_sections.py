@@ -9,7 +9,6 @@ from itertools import groupby
 
 from siamese_core.calibration import Calibration
 from siamese_core.evaluation import Evaluation, PairDistance
-from siamese_core.gate import Comparison
 from siamese_core.html import Html, badge, cards, image, table
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import Rate
@@ -82,17 +81,6 @@ def baselines(evaluation: Evaluation) -> Html:
     rows = [_system_row(name, system, evaluation.default) for name, _, system in reversed(systems(evaluation))]
     head = ["system", "EER", "AUC", "accuracy at its calibrated threshold", f"FNMR at its own {evaluation.default}"]
     return cards(head, rows)
-
-
-def champion(version: str, comparison: Comparison, points: Mapping[str, PointResult], evaluation: Evaluation) -> str:
-    """The model beside the champion, on the same pairs."""
-    kind = "good" if comparison.high < 0 else "bad" if comparison.low > 0 else "warn"
-    word = {"good": "measurably better", "bad": "measurably worse", "warn": "within the noise"}[kind]
-    both = [(name, evaluation.model.points[name], points[name]) for name in evaluation.model.points if name in points]
-    rows = [[name, *map(percent, (new.fmr, old.fmr, new.fnmr, old.fnmr))] for name, new, old in both]
-    head = ["operating point", "FMR", f"FMR of version {version}", "FNMR", f"FNMR of version {version}"]
-    said = f"Champion, version {version}: {comparison}."
-    return f"<p>{badge(word, kind)} {escape(said)}</p>{cards(head, rows) if rows else ''}"
 
 
 def more_figures(figures: Figures) -> str:

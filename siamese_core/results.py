@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from siamese_core.gate import Comparison
 from siamese_core.metrics import Rate
 
 
@@ -97,6 +98,30 @@ class Figures:
         flat = {"test_cllr": self.cllr, "test_min_cllr": self.min_cllr, "test_rank_1": self.rank_1}
         flat |= {f"test_tar_at_{name}": rate for name, rate in self.tar.items()}
         return flat if self.sensitivity is None else flat | {"test_d_prime": self.sensitivity}
+
+
+@dataclass(frozen=True)
+class ChampionResult:
+    """The champion on the pairs that the challenger was measured on.
+
+    Attributes:
+        version: Which version was champion then; the gate compares anew if another one is now.
+        comparison: The challenger against it, or None where it reads its images in another way: then there are no
+            pairs that both can be measured on.
+        points: What the champion's operating points do on these pairs, at its own calibrated thresholds.
+    """
+
+    version: str
+    comparison: Comparison | None
+    points: dict[str, PointResult]
+
+    def __str__(self) -> str:
+        if self.comparison is None:
+            return (
+                f"version {self.version} reads its images in another way, so the two cannot be compared on the same "
+                "pairs"
+            )
+        return f"compared with version {self.version}: {self.comparison}"
 
 
 @dataclass(frozen=True)

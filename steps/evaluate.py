@@ -1,21 +1,29 @@
 """Evaluate: errors on test identities at the calibrated thresholds, and the report."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from zenml import step
 from zenml.types import HTMLString
 
 from integrations.lineage import origin
+from integrations.mlflow_registry import load_champion
 from integrations.mlflow_tracking import log_evaluation
 from integrations.zenml_cache import depends_on_code
 from siamese_core.calibration import Calibration
+from siamese_core.champion import compare_with_champion
 from siamese_core.config import CalibrationConfig, EvaluationConfig
-from siamese_core.embedding import embed
+from siamese_core.embedding import Embedder, RowEmbedder, embed
 from siamese_core.evaluation import Evaluation
 from siamese_core.evaluation import evaluate as measure
 from siamese_core.manifest import Manifest
+from siamese_core.own_protocols import measure_one_shot, measure_pairs
+from siamese_core.pair_files import PairList
 from siamese_core.plots import figures
 from siamese_core.report import report_page
+from siamese_core.results import ChampionResult
+from siamese_core.robustness import measure_robustness
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -27,21 +35,52 @@ def evaluate(
     manifest: Manifest,
     store: ImageStore,
     split: Split,
+    pairs: PairList,
     encoder: TrainedEncoder,
     calibrated: Calibration,
     calibration: CalibrationConfig,
     evaluation: EvaluationConfig,
     model_name: str,
     seed: int,
+    metadata_sha256: str | None,
 ) -> tuple[Annotated[Evaluation, "evaluation"], Annotated[HTMLString, "evaluation_report"]]:
-    """Measures the verifier, and raw pixels beside it, on identities that chose nothing."""
+    """Measures the verifier, and baselines and the champion beside it, on identities that chose nothing.
+
+    `metadata_sha256` makes the cache notice an edited `evaluation.metadata`. Which version is champion is no part of
+    the cache's key: the errors do not depend on it, and register compares anew where another one is champion by then.
+    """
     network = encoder.build()
-    measured = measure(
-        lambda rows: embed(network, store.images, rows), calibrated, manifest, store, split, calibration, seed
+    embedder = RowEmbedder(network, store.images)
+    robustness = (
+        measure_robustness(partial(embed, network), embedder, calibrated, manifest, store, split, calibration, seed)
+        if evaluation.robustness
+        else []
+    )
+    measured = replace(
+        measure(embedder, calibrated, manifest, store, split, calibration, seed, evaluation.metadata),
+        robustness=robustness,
+        pairs=measure_pairs(embedder, pairs, manifest, calibrated, calibration, seed),
+        one_shot=measure_one_shot(embedder, manifest, split, evaluation.one_shot, seed),
+        champion=_champion(embedder, manifest, store, split, calibration, model_name, seed),
     )
     lineage = origin(manifest) | {"seed": str(seed)}
     page = report_page(measured, calibrated, encoder, manifest, store, model_name, lineage)
     place = log_evaluation(measured.metrics(), figures(measured, encoder), page)
     print(verdict(measured))
+    for found in filter(None, (measured.pairs, measured.one_shot, measured.champion)):
+        print(found)
     print(f"report: {place}")
     return measured, HTMLString(page)
+
+
+def _champion(
+    embedder: Embedder,
+    manifest: Manifest,
+    store: ImageStore,
+    split: Split,
+    config: CalibrationConfig,
+    model_name: str,
+    seed: int,
+) -> ChampionResult | None:
+    found = load_champion(model_name)
+    return compare_with_champion(embedder, *found, manifest, store, split, config, seed) if found else None

@@ -1,23 +1,25 @@
 """Register: a new version in the MLflow model registry, champion if the gate lets it pass."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from zenml import step
 
 from integrations.lineage import origin
-from integrations.mlflow_registry import load_champion, promote, reject
+from integrations.mlflow_registry import CHAMPION, load_champion, promote, reject, version_of
 from integrations.mlflow_registry import register as register_version
 from integrations.zenml_cache import depends_on_code
 from siamese_core.calibration import Calibration
+from siamese_core.champion import compare_with_champion
 from siamese_core.config import CalibrationConfig, PromotionConfig
-from siamese_core.embedding import embed
+from siamese_core.embedding import RowEmbedder
 from siamese_core.evaluation import Evaluation
-from siamese_core.gate import Decision, compare, decide
+from siamese_core.gate import Decision, decide
 from siamese_core.manifest import Manifest
 from siamese_core.model_card import model_card
-from siamese_core.pairs import pair_distances, part_pairs
+from siamese_core.results import ChampionResult
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -38,45 +40,49 @@ def register(
     seed: int,
     config: str,
 ) -> Annotated[str, "model_version"]:
-    """Registers the challenger, compares it with the champion, and promotes it if it is not worse."""
-    decision = _compare(manifest, store, split, encoder, calibration, promotion, model_name, seed)
-    lineage = origin(manifest) | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
-    card = model_card(model_name, encoder, calibrated, evaluation, lineage)
+    """Registers the challenger, and promotes it if it is not worse than the champion."""
+    champion = _beside_champion(evaluation, manifest, store, split, encoder, calibration, model_name, seed)
+    decision = _decide(champion, promotion, model_name)
+    evaluation = replace(evaluation, champion=champion)
+    lineage = origin(manifest)
+    card = model_card(model_name, encoder, calibrated, evaluation, manifest, split, lineage)
+    tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "verifier"
         Verifier(encoder, calibrated).save(folder)
         evaluation.save(folder)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        version = register_version(model_name, folder, card, lineage)
+        version = register_version(model_name, folder, card, tags)
     (promote if decision.promote else reject)(model_name, version, decision.reason)
     state = "champion" if decision.promote else "challenger"
     print(f"{model_name} version {version} is the {state}: {decision.reason}")
     return version
 
 
-def _compare(
+def _beside_champion(
+    evaluation: Evaluation,
     manifest: Manifest,
     store: ImageStore,
     split: Split,
     encoder: TrainedEncoder,
-    calibration: CalibrationConfig,
-    promotion: PromotionConfig,
+    config: CalibrationConfig,
     model_name: str,
     seed: int,
-) -> Decision:
-    """Challenger and champion on the same pairs of the same test identities."""
+) -> ChampionResult | None:
+    """What the evaluation found beside the champion, measured anew where another version is champion by now."""
+    present = version_of(model_name, CHAMPION)
+    known = evaluation.champion
+    if present is None or (known and known.version == str(present.version)):
+        return known if present else None
+    print(f"the evaluation does not know version {present.version}, which is the champion now: comparing with it")
     found = load_champion(model_name)
-    if found is None:
+    embedder = RowEmbedder(encoder.build(), store.images)
+    return compare_with_champion(embedder, *found, manifest, store, split, config, seed) if found else None
+
+
+def _decide(champion: ChampionResult | None, promotion: PromotionConfig, model_name: str) -> Decision:
+    if champion is None:
         return Decision(True, "the first model of this name")
-    champion, version = found
-    if champion.trained.images != store.config:
-        return Decision(
-            False,
-            f"version {version} reads its images in another way, so the two cannot be compared on the same pairs; "
-            f"`siamese promote {model_name} VERSION` decides by hand",
-        )
-    rows, pairs = part_pairs(manifest, split, "test", calibration, seed)
-    new, present = (
-        pair_distances(embed(trained.build(), store.images, rows), pairs) for trained in (encoder, champion.trained)
-    )
-    return decide(compare(new, present, calibration.confidence, seed), promotion)
+    if champion.comparison is None:
+        return Decision(False, f"{champion}; `siamese promote {model_name} VERSION` decides by hand")
+    return decide(champion.comparison, promotion)

@@ -1,4 +1,4 @@
-"""Split: which identities train, calibrate and test."""
+"""Split: which identities train, calibrate and test, and the user's protocols held against it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,15 +7,32 @@ from zenml import step
 
 from integrations.zenml_cache import depends_on_code
 from siamese_core.config import SplitConfig
+from siamese_core.held_out import one_shot_paths, read_held_out_pairs
 from siamese_core.manifest import Manifest
+from siamese_core.pair_files import PairList
 from siamese_core.split import Split, make_split
 
 
 @step(cache_policy=depends_on_code(__file__))
 def split(
-    manifest: Manifest, split: SplitConfig, split_file: str | None, split_file_sha256: str | None
-) -> Annotated[Split, "split"]:
-    """Assigns every identity to a part; `split_file_sha256` makes the cache notice an edited file."""
+    manifest: Manifest,
+    split: SplitConfig,
+    split_file: str | None,
+    split_file_sha256: str | None,
+    pairs: str | None,
+    pairs_sha256: str | None,
+    one_shot: int,
+) -> tuple[Annotated[Split, "split"], Annotated[PairList, "pairs"]]:
+    """Assigns every identity to a part, and reads the user's pairs; the hashes make the cache notice an edited file.
+
+    What is wrong with the protocols is said here, before anything is trained, and the pairs travel on as an artifact:
+    the machine that evaluates may see neither the file nor the images.
+    """
     parts = make_split(manifest, split, Path(split_file).expanduser() if split_file else None)
     print("identities: " + ", ".join(f"{count:,} {part}" for part, count in parts.summary().items()))
-    return parts
+    listed = read_held_out_pairs(Path(pairs).expanduser(), manifest, parts) if pairs else PairList.empty()
+    if pairs:
+        print(f"{pairs}: " + ", ".join(f"{count:,} {what}" for what, count in listed.summary().items()))
+    if one_shot:
+        one_shot_paths(manifest, parts)
+    return parts, listed

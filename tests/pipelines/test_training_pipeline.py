@@ -26,8 +26,21 @@ def data(glyphs: Path, session_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first_run(project: Project, data: Path) -> Any:
-    config = project.write_config("quick.yaml", data_dir=str(data), model_name="letters", **QUICK)
+def metadata(data: Path, session_folder: Path) -> Path:
+    """Says of each image by what kind of typeface it was drawn."""
+    paths = [path.relative_to(data).as_posix() for path in sorted(data.rglob("*.png"))]
+    rows = [f"{path},{'serif' if 'Serif' in path else 'sans'}" for path in paths]
+    file = session_folder / "metadata.csv"
+    file.write_text("\n".join(["path,typeface", *rows, ""]))
+    return file
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project, data: Path, metadata: Path) -> Any:
+    evaluation = {"metadata": str(metadata)}
+    config = project.write_config(
+        "quick.yaml", data_dir=str(data), model_name="letters", evaluation=evaluation, **QUICK
+    )
     done = project.pipeline(config)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -81,7 +94,11 @@ class TestFirstRun:
         assert len(triplets.table) == 500
         evaluation = artifact("evaluate", "evaluation")
         assert evaluation.default in evaluation.model.points
+        assert evaluation.model.eer < evaluation.pca.eer
         assert evaluation.model.eer < evaluation.pixels.eer
+        cells = [(group.value, group.other) for group in evaluation.slices if group.column == "typeface"]
+        assert cells == [("sans", "sans"), ("serif", "serif"), ("sans", "serif")]
+        assert {curve.change for curve in evaluation.robustness} >= {"blur", "rotation"}
 
     def test_pages_and_pictures_are_visualizations(self) -> None:
         for step, name in (
@@ -98,16 +115,22 @@ class TestFirstRun:
         client = MlflowClient(project.run("siamese", "tracking-uri").stdout.strip())
         (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
         assert run.info.status == "FINISHED"
-        assert {"test_eer", "pixels_eer", "test_fmr_at_eer", "validation_eer", "train_images_per_second"} <= set(
-            run.data.metrics
-        )
+        assert {
+            "test_eer",
+            "pixels_eer",
+            "pca_eer",
+            "slice_gaps",
+            "test_fmr_at_eer",
+            "validation_eer",
+            "train_images_per_second",
+        } <= set(run.data.metrics)
         assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [60, 120]
         assert run.data.params["training.steps"] == "120"
         listed = {item.path for item in client.list_artifacts(run.info.run_id)}
         assert {"report.html", "plots"} <= listed
 
     def test_the_run_prints_where_the_report_lies(self, first_run: Any) -> None:
-        (place,) = re.findall(r"report: (\S+)", first_run.stdout)
+        (place,) = set(re.findall(r"report: (\S+\.html)", first_run.stdout + first_run.stderr))
         page = Path(place).read_text(encoding="utf-8")
         assert "letters: verification report" in page
         assert artifact("ingest", "image_manifest").sha256() in page
@@ -142,16 +165,19 @@ def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, fi
     assert artifact("register", "model_version") == "2"
 
 
-def test_a_comment_in_the_loss_trains_again_but_equal_weights_change_nothing_after_it(
-    project: Project, first_run: Any
+def test_a_comment_in_the_loss_and_an_edited_csv_run_a_step_each_but_equal_results_change_nothing_after_it(
+    project: Project, first_run: Any, metadata: Path
 ) -> None:
     path = project.folder / "siamese_core" / "losses.py"
-    before = path.read_text()
+    before, rows = path.read_text(), metadata.read_text()
     path.write_text(before + "# a comment\n")
+    metadata.write_text(rows + rows.splitlines()[-1] + "\n")  # says the same twice
     done = project.pipeline(project.folder / "configs" / "quick.yaml")
     path.write_text(before)
+    metadata.write_text(rows)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed", "train": "completed"}
+    ran = dict.fromkeys(("ingest", "train", "evaluate"), "completed")
+    assert statuses() == dict.fromkeys(STEPS, "cached") | ran
 
 
 def test_one_image_more_runs_everything_and_mines_with_the_champion(

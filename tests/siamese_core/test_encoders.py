@@ -76,6 +76,16 @@ def test_the_residual_net_is_as_large_as_its_docstring_says_and_grows_with_depth
     assert parameters(EncoderConfig("residual", width=24, depth=3)) == counted(24, 3)
 
 
+def test_a_deep_convnet_has_residual_blocks_after_its_second_and_third_halving() -> None:
+    shallow, deep = (make_encoder(EncoderConfig(width=8, depth=depth), 1, seed=0) for depth in (1, 3))
+    added = sum(value.numel() for value in deep.parameters()) - sum(value.numel() for value in shallow.parameters())
+    assert added == sum(2 * (18 * width * width + 4 * width) for width in (16, 32))
+    sizes = [
+        layer(torch.rand(1, layer.conv1.in_channels, 8, 8)).shape for layer in deep.body if hasattr(layer, "conv1")
+    ]
+    assert [size[1] for size in sizes] == [16, 16, 32, 32]
+
+
 def test_a_fresh_residual_block_is_its_shortcut_and_a_trained_one_is_not() -> None:
     encoder = make_encoder(replace(SMALL, depth=2), 1, seed=0)
     block = encoder.body[5]

@@ -6,11 +6,10 @@ import pytest
 from siamese_core.artifact import hash_folder, read_json, write_json
 from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
-from siamese_core.embedding import embed
+from siamese_core.embedding import RowEmbedder, embed
 from siamese_core.encoders import make_encoder
-from siamese_core.evaluation import Evaluation, evaluate, pixel_vectors
+from siamese_core.evaluation import Evaluation, evaluate
 from siamese_core.manifest import Manifest
-from siamese_core.model_card import model_card
 from siamese_core.pairs import pair_distances, part_pairs
 from siamese_core.report import report_page
 from siamese_core.split import Split, make_split
@@ -33,9 +32,7 @@ def measured(ingested: tuple[Manifest, ImageStore]) -> Measured:
     trained = TrainedEncoder(encoder.state_dict(), config, store.config, history, 2)
     rows, pairs = part_pairs(manifest, split, "calibration", CONFIG, 0)
     calibration = calibrate(pair_distances(embed(encoder, store.images, rows), pairs), CONFIG, len(rows), 0)
-    evaluation = evaluate(
-        lambda rows: embed(encoder, store.images, rows), calibration, manifest, store, split, CONFIG, 0
-    )
+    evaluation = evaluate(RowEmbedder(encoder, store.images), calibration, manifest, store, split, CONFIG, 0)
     return evaluation, calibration, trained, manifest, store, split
 
 
@@ -111,24 +108,6 @@ def test_the_report_says_the_verdict(measured: Measured) -> None:
     assert "a &lt;model&gt; &amp; more: verification report" in page
     assert f'<p class="verdict">{verdict(evaluation)}</p>' in page
     assert len(evaluation.model.curves.thresholds) == len(evaluation.model.curves.fmr)
-
-
-def test_the_card_has_verdict_points_refusals_and_lineage(measured: Measured) -> None:
-    evaluation, calibration, trained, *_ = measured
-    card = model_card("letters", trained, calibration, evaluation, {"data": "abc123"})
-    assert verdict(evaluation) in card
-    assert all(f"| {name} |" in card for name in evaluation.model.points)
-    assert all(why in card for why in calibration.refused.values())
-    assert "- data: `abc123`" in card
-
-
-def test_pixel_vectors_ignore_light_and_are_bounded() -> None:
-    images = np.random.default_rng(0).integers(0, 100, (5, 70, 70, 3), dtype=np.uint8)
-    vectors = pixel_vectors(np.concatenate([images, images + 100]), np.arange(10))
-    assert vectors.shape == (10, 35 * 35)
-    np.testing.assert_allclose(vectors[:5], vectors[5:], atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert (pixel_vectors(np.full((1, 16, 16, 1), 7, np.uint8), np.arange(1)) == 0).all()
 
 
 def test_image_config_travels_with_the_weights(measured: Measured, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ GOOD = "ann/1.png,bob/ü.png,0\nann/1.png,c d/e f.png,1\n"
         (HEADER + "ann/1.png,c d/e f.png,1\n", r"only same pairs \(1\); add different"),
         (HEADER + "ann/1.png,c d/e f.png,false\n", r"only different pairs \(1\); add same"),
         (HEADER + GOOD + "bob/ü.png,ann/1.png,1\n", "'ann/1.png' and 'bob/ü.png' as same and as diff"),
-        (HEADER + GOOD + "ann/3.png,nobody/x.png,1\n", r"2 of the 5 .* ann/3.png \(line 4\), nobody/x.png \(line 4, n"),
+        (HEADER + GOOD + "ann/3.png,nobody/x.png,1\n", r"2 of the 5 .*ann/3.png \(line 4, no such file\).*folder"),
         (HEADER + GOOD + '"' + "x" * 200_000 + '",b,1\n', "cannot be read as CSV: field larger"),
         ("0\n", "promises no pairs"),
         ("1\nAl_Bo 1 2\n", "has 1 pairs, but its first line promises 1 × 2: 1 of each kind."),

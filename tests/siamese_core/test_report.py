@@ -15,8 +15,8 @@ from siamese_core.charts import Frame, Mark, deviate_axis, linear_axis, log_axis
 from siamese_core.gate import Comparison
 from siamese_core.report_charts import det_chart, roc_chart
 from siamese_core.report_data import knots
-from siamese_core.report_sections import champion
-from siamese_core.results import PointResult
+from siamese_core.report_protocols import champion_section
+from siamese_core.results import ChampionResult, PointResult
 from siamese_core.wording import few_errors, share, standing, verdict
 from tests.siamese_core.report_sample import HOSTILE, Sample, old_curves, rate, sample
 
@@ -139,13 +139,16 @@ def test_the_verdict_names_the_target_where_there_is_one(full: Sample) -> None:
 
 
 def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample) -> None:
-    points = {"eer": full.evaluation.model.points["eer"], "fmr_1e-7": full.evaluation.model.points["eer"]}
-    shown = champion("3", Comparison(0.02, 0.03, -0.015, -0.005, 0.95), points, full.evaluation)
-    assert "measurably better" in shown
-    assert "Champion, version 3: EER 2.00% against the champion&#x27;s 3.00%" in shown
-    assert shown.count("<tr>") == 2
-    assert "measurably worse" in champion("3", Comparison(0.04, 0.03, 0.005, 0.015, 0.95), {}, full.evaluation)
-    assert "within the noise" in champion("3", Comparison(0.03, 0.03, -0.1, 0.1, 0.95), {}, full.evaluation)
+    model, points = full.evaluation.model, {"fmr_1e-7": full.evaluation.model.points["eer"]}
+
+    def shown(comparison: Comparison | None) -> str:
+        return champion_section(ChampionResult("3", comparison, points | {"eer": model.points["eer"]}), model)
+
+    assert "measurably better" in shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
+    assert shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
+    assert "measurably worse" in shown(Comparison(0.04, 0.03, 0.005, 0.015, 0.95))
+    assert "within the noise" in shown(Comparison(0.03, 0.03, -0.1, 0.1, 0.95))
+    assert "not comparable" in shown(None)
 
 
 def test_the_moving_threshold_is_exact_where_the_evaluation_is(full: Sample) -> None:
