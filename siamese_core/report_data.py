@@ -74,9 +74,11 @@ def map_chart(found: EmbeddingMap, manifest: Manifest, store: ImageStore) -> Cha
         "columns": _COLUMNS,
         "tile": _TILE,
     }
-    title = f"{len(found.rows):,} test images of {len(number):,} identities, by {found.method}"
-    summary = "A colour is an identity; images that lie close together look alike to the encoder."
-    return Chart("map", title, frame, [Layer(drawn, "", "", marks)], summary, extra)
+    summary = (
+        f"{len(found.rows):,} test images; each of the {len(number):,} identities has a colour. Images that lie close "
+        "together look alike to the encoder."
+    )
+    return Chart("map", found.method, frame, [Layer(drawn, "", "", marks)], summary, extra)
 
 
 def _sheet(rows: Sequence[int], store: ImageStore) -> str:

@@ -107,7 +107,7 @@ class TestFirstRun:
         assert {"report.html", "plots"} <= listed
 
     def test_the_run_prints_where_the_report_lies(self, first_run: Any) -> None:
-        (place,) = re.findall(r"report: (\S+)", first_run.stdout)
+        (place,) = set(re.findall(r"report: (\S+\.html)", first_run.stdout + first_run.stderr))
         page = Path(place).read_text(encoding="utf-8")
         assert "letters: verification report" in page
         assert artifact("ingest", "image_manifest").sha256() in page
