@@ -76,7 +76,18 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
         "",
         "    operating point   threshold   target       FMR        FNMR",
     ]
-    return [*lines, *(_point_line(name, point) for name, point in evaluation.model.points.items()), ""]
+    points = [_point_line(name, point) for name, point in evaluation.model.points.items()]
+    return [*lines, *points, "", *_gap_lines(evaluation)]
+
+
+def _gap_lines(evaluation: Evaluation) -> list[str]:
+    found = evaluation.gaps()
+    if not found:
+        return []
+    first = found[0]
+    group = first.value if first.value == first.other else f"{first.value} with {first.other}"
+    example = f"{first.column}, {group}: {first.gap}"
+    return [f"  {len(found)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
 
 
 def _point_line(name: str, point: PointResult) -> str:
