@@ -77,13 +77,23 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
         "",
         "    operating point   threshold   target       FMR        FNMR",
     ]
-    lines += [*(_point_line(name, point) for name, point in evaluation.model.points.items()), ""]
-    return [*lines, *_protocol_lines(evaluation)]
+    points = [_point_line(name, point) for name, point in evaluation.model.points.items()]
+    return [*lines, *points, "", *_protocol_lines(evaluation), *_gap_lines(evaluation)]
 
 
 def _protocol_lines(evaluation: Evaluation) -> list[str]:
     found = {"pairs": evaluation.pairs, "one-shot": evaluation.one_shot, "champion": evaluation.champion}
     return [f"  {label:<10} {result}" for label, result in found.items() if result]
+
+
+def _gap_lines(evaluation: Evaluation) -> list[str]:
+    found = evaluation.gaps()
+    if not found:
+        return []
+    first = found[0]
+    group = first.value if first.value == first.other else f"{first.value} with {first.other}"
+    example = f"{first.column}, {group}: {first.gap}"
+    return [f"  {len(found)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
 
 
 def _point_line(name: str, point: PointResult) -> str:

@@ -115,12 +115,16 @@ class Evaluation:
         """Reads `evaluation.json`."""
         return from_json(cls, read_json(folder / "evaluation.json"))
 
+    def gaps(self) -> list[Slice]:
+        """The slices that do measurably worse than all pairs."""
+        return [group for group in self.slices if group.gap]
+
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
         flat = {"test_eer": self.model.eer, "test_auc": self.model.auc}
         flat |= {"pixels_eer": self.pixels.eer, "pixels_auc": self.pixels.auc}
         flat |= {"pca_eer": self.pca.eer, "pca_auc": self.pca.auc} if self.pca else {}
-        flat |= {"slice_gaps": sum(bool(group.gap) for group in self.slices)}
+        flat |= {"slice_gaps": float(len(self.gaps()))} if self.slices else {}
         flat |= {"failure_to_acquire": self.failure_to_acquire}
         for name, point in self.model.points.items():
             flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}

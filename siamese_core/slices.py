@@ -240,7 +240,8 @@ def _cells(
 
 
 def _ratio(errors: Numbers, pairs: Numbers) -> Numbers:
-    return np.divide(errors, pairs, out=np.full_like(errors, np.nan), where=pairs > 0.5)
+    # At most 1: the pairs of a sample are counted as expected, not as they are.
+    return np.minimum(np.divide(errors, pairs, out=np.full_like(errors, np.nan), where=pairs > 0), 1.0)
 
 
 def _impostor_pairs(images: Numbers, first: Indices, second: Indices, weights: Numbers) -> Numbers:

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from siamese_cli.show import Facts, describe
 from siamese_core.artifact import hash_folder, read_json, write_json
 from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, SplitConfig
@@ -88,6 +90,22 @@ def test_more_figures_are_a_few_lines_of_numpy_and_stand_in_metrics_and_report(m
     assert figures.searches == evaluation.images - figures.gallery
     page = report_page(evaluation, calibration, trained, manifest, store, "letters")
     assert f"<span>d′</span><b>{metrics['test_d_prime']:.3f}</b>" in page
+
+
+def test_a_gap_is_counted_and_shown(measured: Measured) -> None:
+    evaluation, calibration, *_ = measured
+    assert {group.column for group in evaluation.slices} >= {"brightness", "contrast", "sharpness"}
+    words = "FNMR 40.00%, in all pairs 10.00%"
+    plain = [replace(group, gap="") for group in evaluation.slices]
+    gap = replace(plain[0], column="camera", value="phone", other="tablet", gap=words)
+    assert replace(evaluation, slices=[*plain, gap]).metrics()["slice_gaps"] == 1
+    shown = describe(Facts("letters", calibration, replace(evaluation, slices=[*plain, gap]), {}))
+    assert (
+        f"1 of {len(plain) + 1} groups of pairs do measurably worse, such as camera, phone with tablet: {words}"
+        in shown
+    )
+    assert "worse" not in describe(Facts("letters", calibration, replace(evaluation, slices=plain), {}))
+    assert "slice_gaps" not in replace(evaluation, slices=[]).metrics()
 
 
 def test_an_evaluation_from_before_the_figures_still_loads(measured: Measured, tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def by_loop(
 @pytest.mark.parametrize("by_image", [True, False])
 def test_rates_and_intervals_are_those_of_loops_over_all_pairs(by_image: bool) -> None:
     identities, config = 9, CalibrationConfig(bootstrap=40)
-    compared = compare(identities, 4, seed=1, noise=0.8)
+    labels, pairs, distances, _ = compare(identities, 4, seed=1, noise=0.8)
+    compared = labels, pairs, distances, float(np.sort(distances.genuine)[20])  # a pair at the threshold: no match
     rng = np.random.default_rng(2)
     codes = rng.integers(0, 3, 36) if by_image else rng.integers(0, 3, identities)[compared[0]]
     found = {(group.value, group.other): group for group in measure(compared, column(codes), config=config)}
