@@ -222,30 +222,31 @@ def _csv_rows(lines: Iterator[str], path: Path, header: list[str]) -> Iterator[R
     for cells in reader:
         if not cells:
             continue
-        where = f"{path}, line {reader.line_num + 1}"
+        line = reader.line_num + 1
         if len(cells) != len(header):
             raise DataError(
-                f"{where}: {len(cells)} cells where the header names {len(header)}; quote a path that has a comma."
+                f"{path}, line {line}: {len(cells)} cells where the header names {len(header)}; quote a path that "
+                "has a comma."
             )
-        number = 0 if fold is None else _fold(cells[fold], where)
-        yield reader.line_num + 1, cells[a], cells[b], _answer(cells[same], where), number
+        number = 0 if fold is None else _fold(cells[fold], path, line)
+        yield line, cells[a], cells[b], _answer(cells[same], path, line), number
 
 
-def _answer(text: str, where: str) -> bool:
+def _answer(text: str, path: Path, line: int) -> bool:
     answer = _ANSWERS.get(text.strip().lower())
     if answer is None:
-        raise DataError(f"{where}: same is {text!r}, but must be 1, 0, true or false.")
+        raise DataError(f"{path}, line {line}: same is {text!r}, but must be 1, 0, true or false.")
     return answer
 
 
-def _fold(text: str, where: str) -> int:
+def _fold(text: str, path: Path, line: int) -> int:
     try:
         number = int(text)
     except ValueError:
         number = -1
     if not 0 <= number < 2**31:
         raise DataError(
-            f"{where}: fold is {text!r}, but must be a whole number from 0; remove the column for no folds."
+            f"{path}, line {line}: fold is {text!r}, but must be a whole number from 0; remove the column for no folds."
         )
     return number
 
@@ -258,7 +259,7 @@ def _lfw_rows(lines: Iterator[str], path: Path, lookup: Lookup, folds: int, each
     numbered = ((line, text.strip()) for line, text in enumerate(lines, start=2))
     for position, (line, text) in enumerate(found for found in numbered if found[1]):
         fold, within = divmod(position, 2 * each)
-        yield line, *_lfw_pair(text, within < each, folders, f"{path}, line {line}"), fold
+        yield line, *_lfw_pair(text, within < each, folders, path, line), fold
     if position + 1 != 2 * each * folds:
         raise DataError(
             f"{path} has {position + 1:,} pairs, but its first line promises {folds:,} × {2 * each:,}: "
@@ -266,12 +267,13 @@ def _lfw_rows(lines: Iterator[str], path: Path, lookup: Lookup, folds: int, each
         )
 
 
-def _lfw_pair(text: str, same: bool, folders: _Folders, where: str) -> tuple[str, str, bool]:
+def _lfw_pair(text: str, same: bool, folders: _Folders, path: Path, line: int) -> tuple[str, str, bool]:
     fields = text.split("\t" if "\t" in text else None)
     expected = "NAME i j (same)" if same else "NAME1 i NAME2 j (different)"
     if len(fields) != (3 if same else 4) or not all(field.isdecimal() for field in (fields[1], fields[-1])):
         raise DataError(
-            f"{where}: {text!r} where {expected} is expected; each fold lists its same pairs, then as many different."
+            f"{path}, line {line}: {text!r} where {expected} is expected; each fold lists its same pairs, then as many "
+            "different."
         )
     return folders.image(fields[0], fields[1]), folders.image(fields[-2] if not same else fields[0], fields[-1]), same
 

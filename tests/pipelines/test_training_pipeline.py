@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from integrations.mlflow_registry import LONGEST_DESCRIPTION
+from siamese_core.config import SplitConfig
+from siamese_core.split import hashed_part
 from tests.conftest import QUICK, Project
 
 STEPS = ["ingest", "validate", "split", "build_triplets", "train", "calibrate", "evaluate", "register"]
@@ -25,6 +28,16 @@ def data(glyphs: Path, session_folder: Path) -> Path:
     return folder
 
 
+def write_pairs(path: Path, data: Path, parts: tuple[str, ...]) -> None:
+    """Two images of each identity of some parts as a genuine pair, and the first ones of neighbours as impostors."""
+    names = [f"letters/{folder.name}" for folder in sorted((data / "letters").glob("U+*"))]
+    chosen = [name for name in names if hashed_part(name, SplitConfig()) in parts]
+    two = [sorted(f"{name}/{file.name}" for file in (data / name).glob("*.png"))[:2] for name in chosen]
+    genuine = [f"{a},{b},1" for a, b in two]
+    impostor = [f"{a},{b},0" for (a, _), (b, _) in zip(two, two[1:] + two[:1], strict=True)]
+    path.write_text("\n".join(["path_a,path_b,same", *genuine, *impostor]))
+
+
 @pytest.fixture(scope="module")
 def metadata(data: Path, session_folder: Path) -> Path:
     """Says of each image by what kind of typeface it was drawn."""
@@ -36,8 +49,15 @@ def metadata(data: Path, session_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first_run(project: Project, data: Path, metadata: Path) -> Any:
-    evaluation = {"metadata": str(metadata)}
+def pair_file(data: Path, session_folder: Path) -> Path:
+    path = session_folder / "letters-pairs.csv"
+    write_pairs(path, data, ("test",))
+    return path
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project, data: Path, metadata: Path, pair_file: Path) -> Any:
+    evaluation = {"metadata": str(metadata), "pairs": str(pair_file), "one_shot": 5}
     config = project.write_config(
         "quick.yaml", data_dir=str(data), model_name="letters", evaluation=evaluation, **QUICK
     )
@@ -99,6 +119,15 @@ class TestFirstRun:
         cells = [(group.value, group.other) for group in evaluation.slices if group.column == "typeface"]
         assert cells == [("sans", "sans"), ("serif", "serif"), ("sans", "serif")]
         assert {curve.change for curve in evaluation.robustness} >= {"blur", "rotation"}
+        assert evaluation.champion is None
+
+    def test_the_users_protocols_are_measured_on_test_identities(self, pair_file: Path) -> None:
+        evaluation = artifact("evaluate", "evaluation")
+        rows = len(pair_file.read_text().splitlines()) - 1
+        assert evaluation.pairs.genuine_pairs + evaluation.pairs.impostor_pairs == rows
+        assert evaluation.pairs.identities == evaluation.identities
+        assert (evaluation.one_shot.way, list(evaluation.one_shot.groups)) == (5, ["letters"])
+        assert evaluation.one_shot.error < 4 / 5  # better than chance
 
     def test_pages_and_pictures_are_visualizations(self) -> None:
         for step, name in (
@@ -119,6 +148,8 @@ class TestFirstRun:
             "test_eer",
             "pixels_eer",
             "pca_eer",
+            "pairs_accuracy",
+            "one_shot_error",
             "slice_gaps",
             "test_fmr_at_eer",
             "validation_eer",
@@ -145,6 +176,9 @@ class TestFirstRun:
         assert json.loads(version.tags["config"])["training"]["steps"] == 120
         assert version.tags["data_manifest_sha256"] == artifact("ingest", "image_manifest").sha256()
         assert "Operating points" in version.description
+        assert "5-way one-shot error" in version.description
+        assert version.description.endswith("\n## Promotion\n- promoted: the first model of this name\n")
+        assert len(version.description) <= LONGEST_DESCRIPTION
 
 
 def test_unchanged_data_and_code_come_from_the_cache(project: Project, first_run: Any) -> None:
@@ -161,8 +195,13 @@ def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, fi
     path.write_text(before)
     assert done.returncode == 0, done.stdout + done.stderr
     assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed", "register": "completed"}
-    # The same weights: not worse than the champion, so the new version takes over.
+    # The evaluation is from the cache and from before there was a champion: the gate must not decide on that. The
+    # same weights are not worse, so the new version takes over.
+    assert "does not know version 1, which is the champion now: comparing with it" in done.stdout + done.stderr
     assert artifact("register", "model_version") == "2"
+    shown = json.loads(project.run("siamese", "show", "--json", "--model", "models:/letters/2").stdout)
+    assert shown["champion"]["version"] == "1"
+    assert shown["registered"]["decision"].startswith("promoted: equal: EER ")
 
 
 def test_a_comment_in_the_loss_and_an_edited_csv_run_a_step_each_but_equal_results_change_nothing_after_it(
@@ -192,6 +231,34 @@ def test_one_image_more_runs_everything_and_mines_with_the_champion(
     assert found.pop("split") == "completed"
     assert set(found.values()) == {"completed"}
     assert "mining with the champion, version" in done.stdout + done.stderr
+
+
+def test_edited_pairs_are_measured_without_training_again(
+    project: Project, first_run: Any, data: Path, pair_file: Path
+) -> None:
+    rows = pair_file.read_text().splitlines()
+    pair_file.write_text("\n".join([rows[0], *rows[3:]]))
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = dict.fromkeys(("ingest", "split", "evaluate", "register"), "completed")
+    assert statuses() == dict.fromkeys(STEPS, "cached") | again
+    pairs = artifact("evaluate", "evaluation").pairs
+    assert pairs.genuine_pairs + pairs.impostor_pairs == len(rows) - 3
+
+
+def test_pairs_of_identities_that_train_stop_the_run_before_it_trains(
+    project: Project, first_run: Any, data: Path, tmp_path: Path
+) -> None:
+    write_pairs(tmp_path / "all.csv", data, ("train", "calibration", "test"))
+    protocols = {"evaluation": {"pairs": str(tmp_path / "all.csv")}}
+    done = project.pipeline(
+        project.write_config("seen.yaml", data_dir=str(data), model_name="letters", **QUICK, **protocols)
+    )
+    assert done.returncode == 1
+    assert "do not test: letters/U+" in done.stderr
+    assert "as test in split_file" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "train" not in statuses()
 
 
 def test_a_typo_in_the_configuration_stops_before_anything_runs(project: Project, data: Path) -> None:
