@@ -27,7 +27,7 @@ from siamese_core.config import CalibrationConfig
 from siamese_core.embedding import embed
 from siamese_core.metrics import IdentityBootstrap, Rate, fmr_at, fnmr_at
 from siamese_core.pairs import Indices, PairDistances, labels_of, make_pairs, pair_distances
-from siamese_core.prediction import Interval
+from siamese_core.prediction import Concentration, Interval
 
 _DATA = {"omniglot": Path("data/omniglot_background"), "faces": Path("data/lfw_view1")}
 _HEAD = [
@@ -103,13 +103,15 @@ def study(pool: Pool, repeats: int, impostor_pairs: int) -> tuple[list[Repeat], 
     config = CalibrationConfig(bootstrap=200, max_impostor_pairs=impostor_pairs)
     everyone = np.arange(pool.labels.max() + 1)
     whole = pool.distances(everyone, config, 0)
-    plain, conservative = [], []
+    plain: list[Repeat] = []
+    conservative: list[Repeat] = []
     for seed in range(repeats):
         shuffled = np.random.default_rng(seed).permutation(everyone)
         halves = np.split(shuffled, [len(shuffled) // 2])
         known, new = (pool.distances(half, config, seed) for half in halves)
+        spread = Concentration.of(new.genuine_identity, new.impostor_identities)
         for careful, found in ((False, plain), (True, conservative)):
-            calibration = calibrate(known, replace(config, conservative=careful), 0, seed)
+            calibration = calibrate(known, replace(config, conservative=careful), 0, seed, spread)
             found.append(_measure(calibration, new, whole, config, seed))
     return plain, conservative
 

@@ -56,6 +56,7 @@ def describe(found: Facts) -> str:
     ]
     if found.evaluation:
         lines += _evaluation_lines(found.evaluation)
+    lines += _expected_lines(found.calibration)
     lines += [f"  {name} is refused: {why}" for name, why in found.calibration.refused.items()]
     lines += [f"  {label:<10} {found.registered[key]}" for label, key in _PLACES if found.registered.get(key)]
     return "\n".join([*lines, ""])
@@ -77,6 +78,22 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
         "    operating point   threshold   target       FMR        FNMR",
     ]
     return [*lines, *(_point_line(name, point) for name, point in evaluation.model.points.items()), ""]
+
+
+def _expected_lines(calibration: Calibration) -> list[str]:
+    """What calibration stated beforehand; nothing in a model of an older version."""
+    points = [point for point in calibration.points.values() if point.expected_fmr and point.expected_fnmr]
+    if not points:
+        return []
+    chosen = "conservative thresholds" if calibration.conservative else "thresholds"
+    return [
+        f"  Calibrated on {calibration.identities:,} other identities ({chosen}). Expected of new identities, all at "
+        f"once with {calibration.confidence:.0%} confidence:",
+        "",
+        "    operating point   FMR                     FNMR",
+        *(f"    {point.name:<16}  {point.expected_fmr!s:<22}  {point.expected_fnmr!s}" for point in points),
+        "",
+    ]
 
 
 def _point_line(name: str, point: PointResult) -> str:

@@ -23,7 +23,7 @@ from siamese_core.metrics import (
     threshold_at_fmr,
 )
 from siamese_core.pairs import Distances, PairDistances
-from siamese_core.prediction import IdentityEvidence, Interval, joint_intervals, units_needed
+from siamese_core.prediction import Concentration, IdentityEvidence, Interval, joint_intervals, units_needed
 
 # A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
 # 1/target: fewer, and the threshold hangs on a handful of look-alikes.
@@ -128,7 +128,13 @@ class Calibration:
         }
 
 
-def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, seed: int) -> Calibration:
+def calibrate(
+    distances: PairDistances,
+    config: CalibrationConfig,
+    images: int,
+    seed: int,
+    new: Concentration | None = None,
+) -> Calibration:
     """Finds the operating points and the probability curve.
 
     Args:
@@ -136,6 +142,8 @@ def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, 
         config: Targets, default and intervals.
         images: Number of images behind the pairs.
         seed: Of the bootstrap and the joint level of the expected rates.
+        new: How the pairs of the identities that will test spread over them (their errors are not asked for): the
+            expected rates are of as many identities with as many images. Where it is not known, of as many as these.
 
     Returns:
         The calibration. A target that the pairs cannot support is refused in words; if it is the default, the
@@ -144,7 +152,7 @@ def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, 
     Raises:
         DataError: There are no genuine or no impostor pairs, or a distance is not finite.
     """
-    evidence = IdentityEvidence(distances)
+    evidence = IdentityEvidence(distances, new)
     curve = roc(distances.genuine, distances.impostor)
     eer, eer_threshold = equal_error_rate(curve)
     wanted: dict[str, _Wanted] = {"eer": (eer_threshold, None), "accuracy": (best_accuracy(curve)[1], None)}

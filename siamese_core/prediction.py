@@ -1,14 +1,15 @@
 """Where the error rates of identities that nobody has seen will lie, from the calibration identities alone.
 
 A threshold keeps its target exactly on the identities that it was chosen on, so their error says nothing. What is
-stated is where the rate will be found on *as many new identities*. That rate differs from the calibrated one for two
-reasons of equal size: chance in which identities set the threshold, and chance in which identities come then. So the
-interval is that of half as many observations:
+stated is where the rate will be found on *new identities*: as many, with as many images, as those that will test, or
+as those that calibrate. That rate differs from the calibrated one by chance in which identities set the threshold, and
+by chance in which come then. So the interval is that of an observation whose variance is the sum of both:
 
 1. Pairs that share an identity are not independent. The variance of a rate over the choice of identities is that for
    dyads (Aronow, Samii & Assenova 2015, "Cluster-robust variance estimation for dyadic data", Political Analysis 23):
-   the squared sum of each identity's pairs, summed, less what that counts twice.
-2. It says how many independent observations would vary as much. For these, halved, the exact binomial interval (Clopper
+   the squared sum of each identity's pairs, summed, less what that counts twice. Of new identities it is larger where
+   few of them have most of the images: the part that identities bring grows with the sum of their squared shares.
+2. The sum says how many independent observations would vary as much. For these the exact binomial interval (Clopper
    & Pearson 1934) is right where errors are few, and never below 0 or above 1. A variance that hangs on few identities
    is itself uncertain; the observations are reduced by Student's t at its degrees of freedom (Korn & Graubard 1998,
    "Confidence intervals for proportions with small expected number of positive counts", Survey Methodology 24).
@@ -23,12 +24,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_core.metrics import check_finite
-from siamese_core.pairs import Indices, PairDistances
+from siamese_core.pairs import Indices, PairDistances, Pairs
 
 _NORMAL_DRAWS = 20_000
 Influence = npt.NDArray[np.float64]
@@ -45,6 +47,40 @@ class Interval:
         """Whether a rate lies inside."""
         return self.low <= rate <= self.high
 
+    def __str__(self) -> str:
+        return f"{self.low:.2%} to {self.high:.2%}"
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """How few identities the pairs of a part come from: sums of squared shares (Kish 1965, Survey Sampling).
+
+    Attributes:
+        genuine: Of each identity's share of the genuine pairs: 1 over the identities, where these are alike.
+        impostor: Of each identity's share of the impostor pairs, which sum to 2.
+        dyads: Of each pair of identities' share of the impostor pairs.
+    """
+
+    genuine: float
+    impostor: float
+    dyads: float
+
+    @classmethod
+    def of(cls, genuine_identity: Indices, impostor_identities: Indices) -> Self:
+        """Of pairs by their identities, (G,) and (M, 2) int64."""
+        count = int(max(genuine_identity.max(), impostor_identities.max())) + 1
+        _, of_dyad = np.unique(_dyad_keys(impostor_identities, count), return_counts=True)
+        return cls(
+            _squared_shares(np.bincount(genuine_identity), len(genuine_identity)),
+            _squared_shares(np.bincount(impostor_identities.ravel()), len(impostor_identities)),
+            _squared_shares(of_dyad, len(impostor_identities)),
+        )
+
+    @classmethod
+    def of_pairs(cls, pairs: Pairs) -> Self:
+        """Of pairs that have not been compared yet."""
+        return cls.of(pairs.labels[pairs.genuine[:, 0]], pairs.labels[pairs.impostor])
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -52,9 +88,9 @@ class Evidence:
 
     Attributes:
         rate: errors / pairs.
-        influence: (I,) what each identity adds to the rate's deviation; their sum is 0.
-        variance: Of the rate, over the choice of identities.
-        units: Independent observations there would be if pairs depended on nothing but their (pair of) identities.
+        influence: (I,) what each identity adds to the rate's deviation.
+        variance: Of the difference between this rate and that of the new identities.
+        units: Independent observations, if pairs depended on nothing but their (pair of) identities.
         pairs: Pairs that were counted.
     """
 
@@ -76,30 +112,36 @@ class Evidence:
         return float(min(self.rate * (1 - self.rate) / variance, self.pairs) * certain)
 
     def interval(self, level: float) -> Interval:
-        """Where the rate on as many new identities lies; it misses with a probability of `level`, half at each end."""
+        """Where the rate of the new identities lies; it misses with a probability of `level`, half at each end."""
         return Interval(self._low(level), self.upper(level / 2))
 
     def upper(self, miss: float) -> float:
-        """What the rate on as many new identities exceeds with a probability of `miss`."""
+        """What the rate of the new identities exceeds with a probability of `miss`."""
         from scipy.special import betaincinv
 
-        trials = self.observations(2 * miss) / 2
+        trials = self.observations(2 * miss)
         errors = self.rate * trials
         return float(betaincinv(errors + 1, trials - errors, 1 - miss)) if trials > errors else 1.0
 
     def _low(self, level: float) -> float:
         from scipy.special import betaincinv
 
-        trials = self.observations(level) / 2
+        trials = self.observations(level)
         errors = self.rate * trials
-        return float(betaincinv(errors, trials - errors + 1, level / 2)) if errors > 0 else 0.0
+        low = float(betaincinv(errors, trials - errors + 1, level / 2)) if errors > 0 else 0.0
+        # The new identities are about twice as many observations as the difference is: less than one error is none.
+        return low if low * 2 * trials >= 1 else 0.0
 
 
 class IdentityEvidence:
     """The evidence of one set of pairs at any threshold."""
 
-    def __init__(self, distances: PairDistances) -> None:
+    def __init__(self, distances: PairDistances, new: Concentration | None = None) -> None:
         """Groups the pairs by identity and by pair of identities, once for all thresholds.
+
+        Args:
+            distances: Of the calibration identities.
+            new: Of the pairs that the new identities will give; as these do, where it is not known.
 
         Raises:
             DataError: There are no genuine or no impostor pairs, or a distance is not finite.
@@ -107,9 +149,12 @@ class IdentityEvidence:
         check_finite(distances.genuine, "genuine")
         check_finite(distances.impostor, "impostor")
         self._distances = distances
+        self._known = Concentration.of(distances.genuine_identity, distances.impostor_identities)
+        self._new = new or self._known
         self._of_identity = np.bincount(distances.genuine_identity, minlength=distances.identities)  # (I,)
-        keys = np.sort(distances.impostor_identities, axis=1) @ np.array([distances.identities, 1])
-        dyads, self._dyad = np.unique(keys, return_inverse=True)
+        dyads, self._dyad = np.unique(
+            _dyad_keys(distances.impostor_identities, distances.identities), return_inverse=True
+        )
         self._of_dyad = np.bincount(self._dyad)  # (Q,) pairs of each pair of identities
         self._ends = dyads // distances.identities, dyads % distances.identities
 
@@ -118,23 +163,27 @@ class IdentityEvidence:
         wrong = self._distances.genuine >= threshold
         errors = np.bincount(self._distances.genuine_identity[wrong], minlength=len(self._of_identity))
         rate, influence = _deviation(errors, self._of_identity)
-        return Evidence(rate, influence, float(influence @ influence), _units(self._of_identity), len(wrong))
+        known, new = self._known.genuine, self._new.genuine
+        return Evidence(
+            rate, influence, float(influence @ influence) * (1 + new / known), 1 / (known + new), len(wrong)
+        )
 
     def fmr(self, threshold: float) -> Evidence:
         """Of the share of impostor pairs below the threshold."""
         wrong = self._distances.impostor < threshold
         rate, deviation = _deviation(np.bincount(self._dyad[wrong], minlength=len(self._of_dyad)), self._of_dyad)
-        influence = sum(
-            (np.bincount(end, deviation, minlength=self._distances.identities) for end in self._ends),
-            np.zeros(self._distances.identities),
-        )
-        alone = float(deviation @ deviation)  # as if pairs of identities were independent: it cannot be less
-        variance = max(float(influence @ influence) - alone, alone)
-        return Evidence(rate, influence, variance, _units(self._of_dyad), len(wrong))
+        first, second = (np.bincount(end, deviation, minlength=self._distances.identities) for end in self._ends)
+        influence = np.asarray(first + second, np.float64)
+        known, new = self._known, self._new
+        of_dyads = float(deviation @ deviation)
+        # Each pair of identities is in the sum twice more than it varies.
+        of_identities = max(float(influence @ influence) - 2 * of_dyads, 0.0)
+        variance = of_identities * (1 + new.impostor / known.impostor) + of_dyads * (1 + new.dyads / known.dyads)
+        return Evidence(rate, influence, variance, 1 / (known.dyads + new.dyads), len(wrong))
 
 
 def joint_intervals(found: Sequence[Evidence], confidence: float, seed: int) -> list[Interval]:
-    """Intervals that hold all at once with this confidence, for rates on as many new identities.
+    """Intervals that hold all at once with this confidence, for the rates of new identities.
 
     Args:
         found: The rates, from the same identities.
@@ -146,7 +195,7 @@ def joint_intervals(found: Sequence[Evidence], confidence: float, seed: int) -> 
 
 
 def units_needed(target: float, confidence: float) -> int:
-    """Independent observations without an error after which a rate is at most the target on as many new ones."""
+    """Independent observations without an error after which the rate of as many new ones is at most the target."""
     return math.ceil(2 * math.log(1 - confidence) / math.log1p(-target))
 
 
@@ -174,9 +223,14 @@ def _deviation(errors: Indices, pairs: Indices) -> tuple[float, Influence]:
     return float(rate), (errors - rate * pairs) / pairs.sum()
 
 
-def _units(pairs: Indices) -> float:
-    """Groups of equal size that would weigh as much (Kish 1965, Survey Sampling)."""
-    return float(pairs.sum()) ** 2 / float((pairs.astype(np.float64) ** 2).sum())
+def _dyad_keys(identities: Indices, count: int) -> Indices:
+    """(M,): a number for each pair of identities, (M, 2), in whichever order."""
+    keys: Indices = np.sort(identities, axis=1) @ np.array([count, 1])
+    return keys
+
+
+def _squared_shares(pairs: Indices, total: int) -> float:
+    return float(((pairs / total) ** 2).sum())
 
 
 def _degrees_of_freedom(influence: Influence) -> float:
