@@ -57,6 +57,7 @@ def describe(found: Facts) -> str:
     ]
     if found.evaluation:
         lines += _evaluation_lines(found.evaluation)
+    lines += _expected_lines(found.calibration)
     lines += [f"  {name} is refused: {why}" for name, why in found.calibration.refused.items()]
     lines += [f"  {label:<10} {found.registered[key]}" for label, key in _PLACES if found.registered.get(key)]
     return "\n".join([*lines, ""])
@@ -94,6 +95,22 @@ def _gap_lines(evaluation: Evaluation) -> list[str]:
     group = first.value if first.value == first.other else f"{first.value} with {first.other}"
     example = f"{first.column}, {group}: {first.gap}"
     return [f"  {len(found)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
+
+
+def _expected_lines(calibration: Calibration) -> list[str]:
+    """What calibration stated beforehand; nothing in a model of an older version."""
+    points = [point for point in calibration.points.values() if point.expected_fmr and point.expected_fnmr]
+    if not points:
+        return []
+    chosen = "conservative thresholds" if calibration.conservative else "thresholds"
+    return [
+        f"  Calibrated on {calibration.identities:,} other identities ({chosen}). Expected of new identities, all at "
+        f"once with {calibration.confidence:.0%} confidence:",
+        "",
+        "    operating point   FMR                     FNMR",
+        *(f"    {point.name:<16}  {point.expected_fmr!s:<22}  {point.expected_fnmr!s}" for point in points),
+        "",
+    ]
 
 
 def _point_line(name: str, point: PointResult) -> str:

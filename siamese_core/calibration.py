@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,11 +22,15 @@ from siamese_core.metrics import (
     roc,
     threshold_at_fmr,
 )
-from siamese_core.pairs import PairDistances
+from siamese_core.pairs import Distances, PairDistances
+from siamese_core.prediction import Concentration, IdentityEvidence, Interval, joint_intervals, units_needed
 
 # A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
 # 1/target: fewer, and the threshold hangs on a handful of look-alikes.
 _EXPECTED_FALSE_MATCHES = 10
+
+# A threshold and its FMR target.
+_Wanted = tuple[float, float | None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ class OperatingPoint:
         target_fmr: The false-match rate it keeps, or None for `eer` and `accuracy`.
         fmr: Measured false-match rate.
         fnmr: Measured false-non-match rate.
+        expected_fmr: Where the FMR of as many new identities will lie, at all points at once with the calibration's
+            confidence; None in a calibration that an older version saved.
+        expected_fnmr: The same for the FNMR.
     """
 
     name: str
@@ -45,6 +53,8 @@ class OperatingPoint:
     target_fmr: float | None
     fmr: Rate
     fnmr: Rate
+    expected_fmr: Interval | None = None
+    expected_fnmr: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,9 @@ class Calibration:
         eer: Equal error rate on the calibration identities.
         identities: Number of calibration identities.
         images: Number of their images.
+        confidence: Level of all intervals.
+        conservative: Whether FMR thresholds keep their target on new identities with that confidence, or just on the
+            calibration identities.
     """
 
     points: dict[str, OperatingPoint]
@@ -71,6 +84,8 @@ class Calibration:
     eer: float
     identities: int
     images: int
+    confidence: float = 0.95
+    conservative: bool = False
 
     def point(self, name: str | None = None) -> OperatingPoint:
         """The operating point of a name, or the default one.
@@ -113,14 +128,22 @@ class Calibration:
         }
 
 
-def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, seed: int) -> Calibration:
+def calibrate(
+    distances: PairDistances,
+    config: CalibrationConfig,
+    images: int,
+    seed: int,
+    new: Concentration | None = None,
+) -> Calibration:
     """Finds the operating points and the probability curve.
 
     Args:
         distances: Pairs of calibration identities only.
         config: Targets, default and intervals.
         images: Number of images behind the pairs.
-        seed: Of the bootstrap.
+        seed: Of the bootstrap and the joint level of the expected rates.
+        new: How the pairs of the identities that will test spread over them (their errors are not asked for): the
+            expected rates are of as many identities with as many images. Where it is not known, of as many as these.
 
     Returns:
         The calibration. A target that the pairs cannot support is refused in words; if it is the default, the
@@ -129,38 +152,111 @@ def calibrate(distances: PairDistances, config: CalibrationConfig, images: int, 
     Raises:
         DataError: There are no genuine or no impostor pairs, or a distance is not finite.
     """
+    evidence = IdentityEvidence(distances, new)
     curve = roc(distances.genuine, distances.impostor)
     eer, eer_threshold = equal_error_rate(curve)
-    wanted: dict[str, tuple[float, float | None]] = {
-        "eer": (eer_threshold, None),
-        "accuracy": (best_accuracy(curve)[1], None),
-    }
+    wanted: dict[str, _Wanted] = {"eer": (eer_threshold, None), "accuracy": (best_accuracy(curve)[1], None)}
     refused: dict[str, str] = {}
     for target in sorted(config.fmr_targets, reverse=True):
-        if reason := why_unsupported(target, len(distances.impostor), distances.identities):
-            refused[operating_point_name(target)] = reason
+        found = _threshold_or_reason(target, distances, evidence, config)
+        if isinstance(found, str):
+            refused[operating_point_name(target)] = found
         else:
-            wanted[operating_point_name(target)] = (threshold_at_fmr(distances.impostor, target), target)
-    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
-    points = {
-        name: OperatingPoint(name, threshold, target, *bootstrap.rates(threshold, config.confidence))
-        for name, (threshold, target) in wanted.items()
-    }
+            wanted[operating_point_name(target)] = (found, target)
+    points = _measure(wanted, distances, evidence, config, seed)
     slope, intercept = _fit_probability(distances)
-    default = config.operating_point if config.operating_point in points else _nearest_supported(points)
-    return Calibration(points, default, refused, slope, intercept, eer, distances.identities, images)
+    return Calibration(
+        points=points,
+        default=config.operating_point if config.operating_point in points else _nearest_supported(points),
+        refused=refused,
+        slope=slope,
+        intercept=intercept,
+        eer=eer,
+        identities=distances.identities,
+        images=images,
+        confidence=config.confidence,
+        conservative=config.conservative,
+    )
+
+
+def conservative_threshold(
+    impostor: Distances, evidence: IdentityEvidence, target: float, confidence: float
+) -> float | None:
+    """The largest threshold whose FMR on as many new identities is *at most* the target, with a one-sided confidence.
+
+    Args:
+        impostor: (M,) distances.
+        evidence: Of the same pairs.
+        target: Between 0 and 1.
+        confidence: Such as 0.95.
+
+    Returns:
+        One of the distances, found by bisection (the upper bound rises with the threshold); None where even the
+        smallest of them may exceed the target.
+    """
+    candidates = np.sort(impostor)[: math.floor(target * len(impostor)) + 1]
+
+    def exceeds(false_matches: int) -> bool:
+        return evidence.fmr(float(candidates[false_matches])).upper(1 - confidence) > target
+
+    kept = bisect_left(range(len(candidates)), True, key=exceeds)
+    return float(candidates[kept - 1]) if kept else None
 
 
 def why_unsupported(target: float, impostor_pairs: int, identities: int, part: str = "calibration") -> str | None:
     """Why this many pairs of a part of the data cannot support an FMR target, or None if they can."""
     needed_pairs = math.ceil(_EXPECTED_FALSE_MATCHES / target)
-    needed_identities = math.ceil((1 + math.sqrt(1 + 8 / target)) / 2)  # n (n − 1) / 2 pairs of identities ≥ 1 / target
+    needed_identities = _identities_of(1 / target)
     if impostor_pairs >= needed_pairs and identities >= needed_identities:
         return None
     return (
         f"FMR {target:g} needs at least {needed_pairs:,} impostor pairs from {needed_identities:,} identities; "
         f"the {part} part has {impostor_pairs:,} from {identities:,}."
     )
+
+
+def _threshold_or_reason(
+    target: float, distances: PairDistances, evidence: IdentityEvidence, config: CalibrationConfig
+) -> float | str:
+    """The threshold for an FMR target, or why there is none."""
+    if reason := why_unsupported(target, len(distances.impostor), distances.identities):
+        return reason
+    if not config.conservative:
+        return threshold_at_fmr(distances.impostor, target)
+    threshold = conservative_threshold(distances.impostor, evidence, target, config.confidence)
+    return _why_uncertain(target, distances, config.confidence) if threshold is None else threshold
+
+
+def _why_uncertain(target: float, distances: PairDistances, confidence: float) -> str:
+    pairs = units_needed(target, confidence)
+    return (
+        f"FMR {target:g}, kept on new identities with {confidence:.0%} confidence, needs at least {pairs:,} impostor "
+        f"pairs from {_identities_of(pairs):,} identities without one look-alike, and more with any; the calibration "
+        f"part has {len(distances.impostor):,} from {distances.identities:,}."
+    )
+
+
+def _identities_of(pairs: float) -> int:
+    """The fewest identities n with n (n − 1) / 2 pairs of them or more."""
+    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
+
+
+def _measure(
+    wanted: dict[str, _Wanted],
+    distances: PairDistances,
+    evidence: IdentityEvidence,
+    config: CalibrationConfig,
+    seed: int,
+) -> dict[str, OperatingPoint]:
+    """The operating points, with what was measured and what is expected at their thresholds."""
+    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
+    thresholds = [threshold for threshold, _ in wanted.values()]
+    fmrs = joint_intervals([evidence.fmr(threshold) for threshold in thresholds], config.confidence, seed)
+    fnmrs = joint_intervals([evidence.fnmr(threshold) for threshold in thresholds], config.confidence, seed)
+    return {
+        name: OperatingPoint(name, threshold, target, *bootstrap.rates(threshold, config.confidence), fmr, fnmr)
+        for (name, (threshold, target)), fmr, fnmr in zip(wanted.items(), fmrs, fnmrs, strict=True)
+    }
 
 
 def _nearest_supported(points: dict[str, OperatingPoint]) -> str:

@@ -347,6 +347,9 @@ class CalibrationConfig:
         max_impostor_pairs: Most impostor pairs; above it a seeded sample is taken.
         confidence: Level of the intervals.
         bootstrap: Resamples of the identities behind an interval.
+        conservative: Choose each FMR threshold so that the FMR on as many new identities is at most the target with
+            the confidence of `confidence`; else it is at most the target on the calibration identities, and about as
+            often above as below it on new ones.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
@@ -356,6 +359,7 @@ class CalibrationConfig:
     max_impostor_pairs: int = 1_000_000
     confidence: float = 0.95
     bootstrap: int = 1000
+    conservative: bool = False
 
     def __post_init__(self) -> None:
         _check_positive(self, "calibration", ["max_genuine_pairs", "max_impostor_pairs", "bootstrap"])

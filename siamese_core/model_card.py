@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from siamese_core.calibration import Calibration
+from siamese_core.calibration import Calibration, OperatingPoint
 from siamese_core.config import ImageConfig
 from siamese_core.evaluation import Evaluation
 from siamese_core.manifest import Manifest
@@ -69,18 +69,23 @@ def _nature(trained: TrainedEncoder, calibration: Calibration) -> str:
 
 
 def _points(evaluation: Evaluation, calibration: Calibration) -> str:
-    head = ["name", "threshold", "target FMR", "FMR", "FNMR"]
-    table = _table(head, (_point_row(name, point) for name, point in evaluation.model.points.items()))
+    head = ["name", "threshold", "target FMR", "FMR", "FNMR", "expected FMR", "expected FNMR"]
+    points = evaluation.model.points.items()
+    table = _table(head, (_point_row(name, point, calibration.points.get(name)) for name, point in points))
     return (
         f"{table}\n\nOn {evaluation.identities:,} test identities ({evaluation.genuine_pairs:,} genuine and "
         f"{evaluation.impostor_pairs:,} impostor pairs). Thresholds come from {calibration.identities:,} other "
-        f"identities; intervals are {evaluation.confidence:.0%}, by bootstrap over identities."
+        f"identities; intervals are {evaluation.confidence:.0%}, by bootstrap over identities. Expected is what "
+        "calibration stated beforehand for identities it had not seen, all points at once with "
+        f"{calibration.confidence:.0%} confidence."
     )
 
 
-def _point_row(name: str, point: PointResult) -> list[str]:
+def _point_row(name: str, point: PointResult, calibrated: OperatingPoint | None) -> list[str]:
     target = "–" if point.target_fmr is None else f"{point.target_fmr:g}"
-    return [name, f"{point.threshold:.4f}", target, str(point.fmr), str(point.fnmr)]
+    expected = [calibrated.expected_fmr, calibrated.expected_fnmr] if calibrated else [None, None]
+    stated = [str(interval or "–") for interval in expected]
+    return [name, f"{point.threshold:.4f}", target, str(point.fmr), str(point.fnmr), *stated]
 
 
 def _protocols(evaluation: Evaluation) -> str:

@@ -11,6 +11,7 @@ from siamese_core.config import CalibrationConfig
 from siamese_core.embedding import embed
 from siamese_core.manifest import Manifest
 from siamese_core.pairs import pair_distances, part_pairs
+from siamese_core.prediction import Concentration
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 from siamese_core.trained import TrainedEncoder
@@ -28,9 +29,11 @@ def calibrate(
     """Finds the operating points."""
     rows, pairs = part_pairs(manifest, split, "calibration", calibration, seed)
     distances = pair_distances(embed(encoder.build(), store.images, rows), pairs)
-    calibrated = fit(distances, calibration, len(rows), seed)
+    _, to_come = part_pairs(manifest, split, "test", calibration, seed)
+    calibrated = fit(distances, calibration, len(rows), seed, Concentration.of_pairs(to_come))
     for name, point in calibrated.points.items():
         print(f"{name:>9}: threshold {point.threshold:.4f}, FMR {point.fmr.value:.3%}, FNMR {point.fnmr.value:.3%}")
+        print(f"{'':>9}  expected of the test identities: FMR {point.expected_fmr}, FNMR {point.expected_fnmr}")
     for name, why in calibrated.refused.items():
         print(f"{name:>9}: refused. {why}")
     return calibrated
