@@ -190,7 +190,8 @@ def test_unchanged_data_and_code_come_from_the_cache(project: Project, first_run
 def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, first_run: Any) -> None:
     path = project.folder / "siamese_core" / "model_card.py"
     before = path.read_text()
-    path.write_text(before.replace("## Intended use", "## What it is for"))
+    assert '"Intended use"' in before
+    path.write_text(before.replace('"Intended use"', '"What it is for"'))
     done = project.pipeline(project.folder / "configs" / "quick.yaml")
     path.write_text(before)
     assert done.returncode == 0, done.stdout + done.stderr
