@@ -11,7 +11,7 @@ DATASETS ?= ../shared/data
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces results bench ui clean
+.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces results bench study ui clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ results: $(READY) ## Print the README's table of results
 
 bench: $(VENV)/.bench ## Measure ours against the peers (BENCH="mining --write FILE" for less or more)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+study: $(READY) data-omniglot data-faces ## How often the rates that calibration states hold (docs/calibration.md)
+	@$(BIN)/python -m benchmarks.intervals --plot docs/intervals.svg
 
 $(VENV)/.bench: $(READY)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[bench]'

@@ -199,7 +199,18 @@ def _pool(name: str, chosen: argparse.Namespace) -> Pool:
         chosen.cache.mkdir(parents=True, exist_ok=True)
         np.savez(path, **_embeddings(chosen.data.get(name, _DATA[name]), name, chosen.steps, chosen.width))
     saved = np.load(path)
-    return Pool(saved["embeddings"], labels_of(saved["identities"].tolist())[0])
+    return _thinned(Pool(saved["embeddings"], labels_of(saved["identities"].tolist())[0]), chosen.most_images)
+
+
+def _thinned(pool: Pool, most: int | None) -> Pool:
+    """At most so many images of each identity, drawn at random."""
+    if most is None:
+        return pool
+    order = np.random.default_rng(0).permutation(len(pool.labels))
+    order = order[np.argsort(pool.labels[order], kind="stable")]
+    first = np.searchsorted(pool.labels[order], pool.labels[order])
+    kept = np.sort(order[np.arange(len(order)) - first < most])
+    return Pool(pool.embeddings[kept], pool.labels[kept])
 
 
 def _embeddings(data_dir: Path, name: str, steps: int, width: int) -> dict[str, Any]:
@@ -233,6 +244,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=16, help="of the encoder")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--impostor-pairs", type=int, default=300_000, help="most in each half")
+    parser.add_argument("--most-images", type=int, help="of an identity, drawn at random; all, unless given")
     parser.add_argument("--plot", type=Path, help="file for the picture, such as docs/intervals.svg")
     chosen = parser.parse_args()
     chosen.data = dict(chosen.data)
