@@ -30,6 +30,7 @@ from siamese_core.metrics import (
 from siamese_core.one_shot import OneShotResult
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
 from siamese_core.protocols import PairsResult
+from siamese_core.reliability import reliability
 from siamese_core.results import (
     ChampionResult,
     Curves,
@@ -185,6 +186,9 @@ def evaluate(
         worst_false_non_matches=_extreme(rows, pairs.genuine, distances.genuine, nearest=False),
         figures=_figures(embeddings, pairs.labels, distances, calibration, seed),
         pca=_baseline(principal_components(manifest, store, split, seed), manifest, store, split, config, seed),
+        reliability=reliability(
+            distances, calibration, IdentityBootstrap(distances, config.bootstrap, seed), confidence
+        ),
         slices=measure_slices(columns, pairs, distances, threshold, config, seed),
         embedding_map=embedding_map(embeddings, rows, pairs.labels, seed),
     )
@@ -207,6 +211,8 @@ def _measure(distances: PairDistances, calibration: Calibration, config: Calibra
     # Points evenly spread over the logarithm of the FMR: the DET plot's axis.
     wanted = np.geomspace(1 / len(distances.impostor), 1, _CURVE_POINTS)
     index = np.unique(np.searchsorted(curve.fmr, wanted).clip(max=len(curve.fmr) - 1))
+    thresholds = curve.thresholds[index]
+    low, high = bootstrap.fnmr_band(thresholds, config.confidence)
     return SystemResult(
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
@@ -215,7 +221,9 @@ def _measure(distances: PairDistances, calibration: Calibration, config: Calibra
             curve.fmr[index].tolist(),
             curve.fnmr[index].tolist(),
             *_histograms(distances),
-            thresholds=curve.thresholds[index].tolist(),
+            fnmr_low=low.tolist(),
+            fnmr_high=high.tolist(),
+            thresholds=thresholds.tolist(),
         ),
     )
 

@@ -192,14 +192,48 @@ class IdentityBootstrap:
         """
         matches = self._distances.impostor < threshold
         misses = self._distances.genuine >= threshold
-        false_match = _ratio(self._count_impostor(matches), self._impostor_pairs)
-        false_non_match = _ratio(self._count_genuine(misses), self._genuine_pairs)
+        false_non_match, false_match = self.shares(misses, matches)
         identities = self._distances.identities
         people = len(np.unique(self._distances.genuine_identity))
         return (
             _rate(matches, false_match, confidence, identities * (identities - 1) // 2),
             _rate(misses, false_non_match, confidence, people),
         )
+
+    def shares(self, genuine: npt.NDArray[np.bool_], impostor: npt.NDArray[np.bool_]) -> tuple[Curve, Curve]:
+        """The shares of the genuine and of the impostor pairs that chosen ones make up, in each draw.
+
+        Args:
+            genuine: (G,) which genuine pairs are chosen.
+            impostor: (M,) which impostor pairs are chosen.
+
+        Returns:
+            (R,) and (R,); 0 in a draw without any pair of the kind.
+        """
+        return (
+            _ratio(self._count_genuine(genuine), self._genuine_pairs),
+            _ratio(self._count_impostor(impostor), self._impostor_pairs),
+        )
+
+    def fnmr_band(self, thresholds: Curve, confidence: float) -> tuple[Curve, Curve]:
+        """Both ends of the interval of the FNMR at many thresholds, each for itself.
+
+        Args:
+            thresholds: (T,) ascending.
+            confidence: Level of the intervals.
+
+        Returns:
+            (T,) and (T,).
+        """
+        identities = self._weights.shape[1]
+        # A genuine pair is missed at all thresholds up to its distance: counted at the last of these, then summed.
+        last = np.searchsorted(thresholds, self._distances.genuine, side="right")  # 0: missed at none
+        counted = np.zeros((identities, len(thresholds) + 1))
+        np.add.at(counted, (self._distances.genuine_identity, last), 1)
+        missed = counted[:, :0:-1].cumsum(axis=1)[:, ::-1]  # (I, T)
+        drawn = _ratio(self._weights @ missed, self._genuine_pairs[:, np.newaxis])  # (R, T)
+        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+        return low, high
 
     def _count_genuine(self, chosen: npt.NDArray[np.bool_]) -> Curve:
         """(R,): the chosen genuine pairs, each as often as its identity is drawn."""

@@ -95,7 +95,7 @@ def _body(title: str, evaluation: Evaluation, parts: list[Section]) -> str:
 
 
 def _operating_points(evaluation: Evaluation, calibration: Calibration) -> str:
-    points = sections.points_table(evaluation.model.points, evaluation.default)
+    points = sections.points_table(evaluation.model.points, calibration, evaluation.default)
     return points + sections.refusals(calibration.refused)
 
 

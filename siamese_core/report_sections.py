@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import groupby
 
-from siamese_core.calibration import Calibration
+from siamese_core.calibration import Calibration, OperatingPoint
 from siamese_core.evaluation import Evaluation, PairDistance
 from siamese_core.html import Html, badge, cards, image, table
 from siamese_core.manifest import Manifest
 from siamese_core.metrics import Rate
 from siamese_core.pictures import photo
+from siamese_core.prediction import Interval
 from siamese_core.quality import quarantine_table
 from siamese_core.report_charts import systems
 from siamese_core.results import Figures, PointResult, Slice, SystemResult
@@ -55,16 +56,19 @@ def basis(evaluation: Evaluation) -> str:
         f"Measured on {evaluation.identities:,} test identities with {evaluation.images:,} images: "
         f"{part(evaluation.genuine_pairs, evaluation.genuine_total)} genuine and "
         f"{part(evaluation.impostor_pairs, evaluation.impostor_total)} impostor pairs. Thresholds come from other "
-        f"identities, kept for calibration. Intervals are {evaluation.confidence:.0%}, by bootstrap over identities. "
+        f"identities, kept for calibration. Intervals are {evaluation.confidence:.0%}, by bootstrap over identities; "
+        "what was expected is what calibration stated for new identities before they were looked at. "
         f"Failure to acquire: {evaluation.failure_to_acquire:.2%} of the files."
     )
 
 
-def points_table(points: Mapping[str, PointResult], default: str) -> Html:
-    """Operating points with their targets and what became of them."""
+def points_table(points: Mapping[str, PointResult], calibration: Calibration, default: str) -> Html:
+    """Operating points with their targets, what calibration expected, and what became of them."""
     rates = [rate for point in points.values() for rate in (point.fmr, point.fnmr)]
     low = _decade(rates)
-    rows = [_point_row(name, point, name == default, low) for name, point in points.items()]
+    rows = [
+        _point_row(name, point, calibration.points.get(name), name == default, low) for name, point in points.items()
+    ]
     head = ["operating point", "threshold", "target FMR", "FMR on test", "FNMR on test", "accuracy"]
     return cards(head, rows)
 
@@ -195,7 +199,9 @@ def _tiles(shown: Iterable[tuple[str, str, str]]) -> str:
     return f'<div class="tiles">{"".join(parts)}</div>'
 
 
-def _point_row(name: str, point: PointResult, default: bool, low: float) -> list[object]:
+def _point_row(
+    name: str, point: PointResult, calibrated: OperatingPoint | None, default: bool, low: float
+) -> list[object]:
     kind, words = standing(point)
     target: object = "–"
     if point.target_fmr is not None:
@@ -205,15 +211,18 @@ def _point_row(name: str, point: PointResult, default: bool, low: float) -> list
         Html(f"<b>{escape(name)}</b>{mark}"),
         f"{point.threshold:.4f}",
         target,
-        _rate(point.fmr, low, point.target_fmr),
-        _rate(point.fnmr, low, None),
+        _rate(point.fmr, low, point.target_fmr, calibrated.expected_fmr if calibrated else None),
+        _rate(point.fnmr, low, None, calibrated.expected_fnmr if calibrated else None),
         share(point.accuracy),
     ]
 
 
-def _rate(rate: Rate, low: float, reference: float | None) -> Html:
+def _rate(rate: Rate, low: float, reference: float | None, expected: Interval | None = None) -> Html:
     note = few_errors(rate)
     said = f'<small class="note">{note}</small>' if note else ""
+    if expected:
+        kept = badge("kept", "good") if expected.holds(rate.value) else badge("not kept", "bad")
+        said = f"<small>expected {share(expected.low)} to {share(expected.high)} {kept}</small>{said}"
     return Html(
         f'<b>{share(rate.value)}</b> <span class="soft">{interval(rate)}</span>{_bar(rate, low, reference)}'
         f"<small>{rate.errors:,} of {rate.pairs:,} pairs</small>{said}"
