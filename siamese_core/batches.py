@@ -14,6 +14,7 @@ from torch import Tensor
 
 from siamese_core.augment import draw_changes
 from siamese_core.config import AugmentConfig
+from siamese_core.devices import send
 from siamese_core.embedding import to_tensor
 from siamese_core.images import Pixels
 from siamese_core.sampling import PKSampler
@@ -95,21 +96,15 @@ class BatchLoader:
         return Batch(
             self._images(self._rows[image]),
             self._labels[chosen],
-            self._send(torch.from_numpy(symmetry.astype(np.float32))),
-            self._send(draw_changes(len(chosen), self._augmentation, generator)),
+            send(symmetry.astype(np.float32), self._device),
+            send(draw_changes(len(chosen), self._augmentation, generator), self._device),
             generator,
         )
 
     def _images(self, rows: Indices) -> Tensor:
         if self._resident is not None:
-            return self._resident[self._send(torch.from_numpy(rows))]
-        return self._send(to_tensor(self._pixels[rows]))
-
-    def _send(self, tensor: Tensor) -> Tensor:
-        """To the device, from pinned memory so that nobody waits for the copy."""
-        if self._device.type != "cuda":
-            return tensor.to(self._device)
-        return tensor.pin_memory().to(self._device, non_blocking=True)
+            return self._resident[send(rows, self._device)]
+        return send(to_tensor(self._pixels[rows]), self._device)
 
 
 def _resident(pixels: Pixels, device: torch.device) -> Tensor | None:

@@ -15,6 +15,12 @@ from siamese_core.errors import ConfigError
 _STRICT = {"extra": "forbid"}
 
 Level = Literal["error", "warning", "off"]
+Color = Literal["grey", "rgb"]
+Framing = Literal["center", "content"]
+Search = Literal["auto", "exact", "flat", "ivf", "hnsw"]
+Architecture = Literal["convnet", "residual", "resnet18", "resnet50", "mobilenet_v3"]
+Freeze = Literal["none", "body"]
+Views = Literal["none", "flip", "shifts"]
 Mining = Literal["semi_hard", "batch_hard", "batch_all", "distance_weighted", "easy_positive"]
 
 
@@ -35,6 +41,13 @@ def _check_fraction(owner: object, prefix: str, names: Iterable[str]) -> None:
         _check(0 <= value <= 1, f"{prefix}.{name}", value, "between 0 and 1")
 
 
+def _check_choices(owner: object, prefix: str, **choices: object) -> None:
+    """Fields by name, each with the `Literal` of what it may be."""
+    for name, choice in choices.items():
+        value, known = getattr(owner, name), get_args(choice)
+        _check(value in known, f"{prefix}.{name}", value, f"one of {', '.join(known)}")
+
+
 @dataclass(frozen=True)
 class ImageConfig:
     """How a file becomes the square uint8 array that the encoder sees.
@@ -51,16 +64,15 @@ class ImageConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     size: int = 64
-    color: Literal["grey", "rgb"] = "rgb"
-    framing: Literal["center", "content"] = "center"
+    color: Color = "rgb"
+    framing: Framing = "center"
     crop: float = 1.0
     invert: bool = False
     max_pixels: int = 100_000_000
 
     def __post_init__(self) -> None:
         _check(8 <= self.size <= 1024, "images.size", self.size, "between 8 and 1024 pixels")
-        _check(self.color in ("grey", "rgb"), "images.color", self.color, "'grey' or 'rgb'")
-        _check(self.framing in ("center", "content"), "images.framing", self.framing, "'center' or 'content'")
+        _check_choices(self, "images", color=Color, framing=Framing)
         _check(0 < self.crop <= 1, "images.crop", self.crop, "above 0 and at most 1")
         _check_positive(self, "images", ["max_pixels"])
 
@@ -139,12 +151,11 @@ class TripletConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     max_triplets: int = 20_000
     neighbours: int = 10
-    search: Literal["auto", "exact", "flat", "ivf", "hnsw"] = "auto"
+    search: Search = "auto"
 
     def __post_init__(self) -> None:
         _check_positive(self, "triplets", ["max_triplets", "neighbours"])
-        known = ("auto", "exact", "flat", "ivf", "hnsw")
-        _check(self.search in known, "triplets.search", self.search, f"one of {', '.join(known)}")
+        _check_choices(self, "triplets", search=Search)
 
 
 @dataclass(frozen=True)
@@ -166,28 +177,19 @@ class EncoderConfig:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    architecture: Literal["convnet", "residual", "resnet18", "resnet50", "mobilenet_v3"] = "convnet"
+    architecture: Architecture = "convnet"
     embedding_dim: int = 128
     width: int = 32
     depth: int = 1
     dropout: float = 0.0
     weights_file: str | None = None
-    freeze: Literal["none", "body"] = "none"
-    test_time: Literal["none", "flip", "shifts"] = "none"
+    freeze: Freeze = "none"
+    test_time: Views = "none"
 
     def __post_init__(self) -> None:
-        known = ("convnet", "residual", "resnet18", "resnet50", "mobilenet_v3")
-        _check(
-            self.architecture in known,
-            "encoder.architecture",
-            self.architecture,
-            f"one of {', '.join(known)}",
-        )
+        _check_choices(self, "encoder", architecture=Architecture, freeze=Freeze, test_time=Views)
         _check_positive(self, "encoder", ["embedding_dim", "width", "depth"])
         _check(0 <= self.dropout < 1, "encoder.dropout", self.dropout, "at least 0 and below 1")
-        _check(self.freeze in ("none", "body"), "encoder.freeze", self.freeze, "'none' or 'body'")
-        views = ("none", "flip", "shifts")
-        _check(self.test_time in views, "encoder.test_time", self.test_time, f"one of {', '.join(views)}")
 
 
 @dataclass(frozen=True)
@@ -318,8 +320,7 @@ class TrainingConfig:
         self._check_mining()
 
     def _check_mining(self) -> None:
-        known = get_args(Mining)
-        _check(self.mining in known, "training.mining", self.mining, f"one of {', '.join(known)}")
+        _check_choices(self, "training", mining=Mining)
         losses = ("triplet", "selectively_contrastive") if self.mining != "batch_all" else ("triplet",)
         _check(self.loss in losses, "training.loss", self.loss, f"{' or '.join(losses)} (mining is {self.mining})")
         self._check_ranks("hardest_positives")

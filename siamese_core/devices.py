@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from siamese_core.errors import ConfigError
 
@@ -37,3 +41,11 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     if not hasattr(torch.cpu, "get_capabilities"):  # older releases do not tell
         return False
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def send(values: npt.NDArray[Any] | Tensor, device: torch.device) -> Tensor:
+    """An array of the host as a tensor on a device, without waiting for the device."""
+    tensor = torch.as_tensor(values)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()  # from pageable memory the copy would wait
+    return tensor.to(device, non_blocking=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from siamese_core.artifact import from_json, read_json, write_json
 from siamese_core.baselines import ImageEmbedder, pixel_vectors, principal_components
-from siamese_core.calibration import Calibration, OperatingPoint, calibrate, why_unsupported
+from siamese_core.calibration import Calibration, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
 from siamese_core.embedding import Embedder
 from siamese_core.embedding_map import embedding_map
@@ -29,14 +30,13 @@ from siamese_core.metrics import (
 )
 from siamese_core.one_shot import OneShotResult
 from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
-from siamese_core.protocols import PairsResult
+from siamese_core.protocols import PairsResult, measure_points
 from siamese_core.reliability import reliability
 from siamese_core.results import (
     ChampionResult,
     Curves,
     EmbeddingMap,
     Figures,
-    PointResult,
     ReliabilityBin,
     RobustnessCurve,
     Slice,
@@ -207,7 +207,7 @@ def _baseline(
 def _measure(distances: PairDistances, calibration: Calibration, config: CalibrationConfig, seed: int) -> SystemResult:
     curve = roc(distances.genuine, distances.impostor)
     bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
-    points = {name: _measure_point(point, bootstrap, config.confidence) for name, point in calibration.points.items()}
+    points = measure_points(calibration, partial(bootstrap.rates, confidence=config.confidence))
     # Points evenly spread over the logarithm of the FMR: the DET plot's axis.
     wanted = np.geomspace(1 / len(distances.impostor), 1, _CURVE_POINTS)
     index = np.unique(np.searchsorted(curve.fmr, wanted).clip(max=len(curve.fmr) - 1))
@@ -248,11 +248,6 @@ def _figures(
         tar={operating_point_name(t): tar_at_fmr(genuine, impostor, t) for t, reason in why.items() if not reason},
         refused={operating_point_name(t): reason for t, reason in why.items() if reason},
     )
-
-
-def _measure_point(point: OperatingPoint, bootstrap: IdentityBootstrap, confidence: float) -> PointResult:
-    fmr, fnmr = bootstrap.rates(point.threshold, confidence)
-    return PointResult(point.threshold, point.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
 
 
 def _histograms(distances: PairDistances) -> tuple[list[float], list[float], list[float]]:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from siamese_core.config import TrainingConfig
-from siamese_core.positives import Labels, Positives, PositiveTensors, send
+from siamese_core.devices import send
+from siamese_core.positives import Labels, Positives, PositiveTensors
 
 # What is compared at once: few enough for a processor's cache, enough to keep a GPU busy.
 _BLOCK_NUMBERS = 2**19

@@ -7,12 +7,14 @@ made with NumPy in O(B log B + pairs), and go over without waiting.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from siamese_core.devices import send
 
 Labels = npt.NDArray[np.int64]
 
@@ -76,11 +78,3 @@ class Positives:
             send(self.is_positive, device),
             send(self.negatives, device),
         )
-
-
-def send(values: npt.NDArray[Any] | Tensor, device: torch.device) -> Tensor:
-    """An array of the host as a tensor on a device, without waiting for the device."""
-    tensor = torch.as_tensor(values)
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()  # from pageable memory the copy would wait
-    return tensor.to(device, non_blocking=True)

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from math import ceil, sqrt
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from siamese_core.config import Search
 from siamese_core.devices import computes_in_bfloat16
 from siamese_core.errors import ConfigError, DataError
-
-Search = Literal["auto", "exact", "flat", "ivf", "hnsw"]
 
 # Queries and points of one product: 8 or 16 MB, so that it stays in the cache until it is screened.
 _BLOCK, _TILE = 1024, 4096

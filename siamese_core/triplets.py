@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from siamese_core.artifact import read_table, write_table
-from siamese_core.config import TripletConfig
+from siamese_core.config import Search, TripletConfig
 from siamese_core.distances import paired_squared_distances
 from siamese_core.embedding import Embeddings, embed
 from siamese_core.encoders import Encoder
@@ -22,7 +22,7 @@ from siamese_core.manifest import Manifest
 from siamese_core.pairs import labels_of
 from siamese_core.pictures import grid
 from siamese_core.progress import Progress, track
-from siamese_core.search import Search, choose_search, find_nearest, search_units
+from siamese_core.search import choose_search, find_nearest, search_units
 from siamese_core.split import Split
 from siamese_core.store import ImageStore
 
