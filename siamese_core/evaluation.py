@@ -49,6 +49,9 @@ from siamese_core.store import ImageStore
 _CURVE_POINTS = 400
 _HISTOGRAM_BINS = 100
 _WORST = 8
+_RANKS = (5, 10, 20)
+_FALSE_ALARM_RATES = (0.1, 0.01)
+_EXPECTED_FALSE_ALARMS = 10  # as many as for an FMR target: fewer, and the threshold hangs on a few searches
 _TAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 # (row, row, distance): two images of the store.
@@ -247,6 +250,12 @@ def _figures(
         searches=len(found.rank),
         tar={operating_point_name(t): tar_at_fmr(genuine, impostor, t) for t, reason in why.items() if not reason},
         refused={operating_point_name(t): reason for t, reason in why.items() if reason},
+        cmc={rank: float(found.cmc()[rank - 1]) for rank in _RANKS if rank < found.identities},
+        identified={
+            f"{rate:g}": found.detection_and_identification_rate(rate)
+            for rate in _FALSE_ALARM_RATES
+            if rate * len(found.rank) >= _EXPECTED_FALSE_ALARMS
+        },
     )
 
 

@@ -94,6 +94,11 @@ def more_figures(figures: Figures) -> str:
         ("Cllr", f"{figures.cllr:.3f}", f"bits; at best {figures.min_cllr:.3f}"),
         ("rank-1", share(figures.rank_1), f"{figures.searches:,} searches among {figures.gallery:,} identities"),
     ]
+    shown += [(f"rank-{rank}", share(rate), "searches with it among the first") for rank, rate in figures.cmc.items()]
+    shown += [
+        (f"DIR at FAR {rate}", share(found), "open set: found first, below the threshold")
+        for rate, found in figures.identified.items()
+    ]
     shown += [(f"TAR at {name}", share(rate), "genuine pairs accepted") for name, rate in figures.tar.items()]
     return _tiles(shown) + refusals({f"TAR at {name}": why for name, why in figures.refused.items()})
 
@@ -186,6 +191,8 @@ _GLOSSARY = {
     "AUC": "the probability that a genuine pair is nearer than an impostor pair",
     "d′": "how many standard deviations the distances of genuine and impostor pairs lie apart",
     "Cllr": "cost of the probabilities in bits: 0 is perfect, 1 tells nothing; above its minimum: miscalibrated",
+    "DIR, FAR": "open-set search: share that is found first and below the threshold, by the share of searches for "
+    "somebody outside the gallery that raise a false alarm",
     "rank-1": "closed-set search: the nearest image of a gallery, one image an identity, is of the right one",
     "failure to acquire": "files of which no usable image came",
 }

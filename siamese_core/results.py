@@ -82,6 +82,9 @@ class Figures:
         searches: Images that were searched for.
         tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from the test pairs.
         refused: Name → why the test pairs cannot support this FMR.
+        cmc: Share of searches that find their identity among the first k, by k (closed set).
+        identified: Share of searches that find their identity first and below the threshold (DIR), by the share of
+            searches for somebody who is not in the gallery that raise a false alarm (open set).
     """
 
     sensitivity: float | None
@@ -92,11 +95,15 @@ class Figures:
     searches: int
     tar: dict[str, float]
     refused: dict[str, str]
+    cmc: dict[int, float] = field(default_factory=dict)
+    identified: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
         flat = {"test_cllr": self.cllr, "test_min_cllr": self.min_cllr, "test_rank_1": self.rank_1}
         flat |= {f"test_tar_at_{name}": rate for name, rate in self.tar.items()}
+        flat |= {f"test_rank_{rank}": share for rank, share in self.cmc.items()}
+        flat |= {f"test_dir_at_{rate}": share for rate, share in self.identified.items()}
         return flat if self.sensitivity is None else flat | {"test_d_prime": self.sensitivity}
 
 

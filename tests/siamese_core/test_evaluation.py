@@ -11,6 +11,7 @@ from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig, S
 from siamese_core.embedding import RowEmbedder, embed
 from siamese_core.encoders import make_encoder
 from siamese_core.evaluation import Evaluation, evaluate
+from siamese_core.identification import search
 from siamese_core.manifest import Manifest
 from siamese_core.pairs import pair_distances, part_pairs
 from siamese_core.report import report_page
@@ -86,7 +87,12 @@ def test_more_figures_are_a_few_lines_of_numpy_and_stand_in_metrics_and_report(m
     accepted = (genuine < np.sort(impostor)[len(impostor) // 10]).mean()
     assert metrics["test_tar_at_fmr_1e-1"] == pytest.approx(accepted, abs=1e-3)
     assert "the test part has" in figures.refused["fmr_1e-5"]
-    assert 0 <= metrics["test_rank_1"] <= 1
+    assert 0 <= metrics["test_rank_1"] <= metrics["test_rank_5"] <= 1
+    found = search(embed(trained.build(), store.images, rows), pairs.labels, 0)
+    assert figures.cmc == {rank: pytest.approx((found.rank <= rank).mean()) for rank in (5, 10)}  # 12 identities
+    alarm = np.sort(found.nearest_other)[len(found.nearest_other) // 10]
+    right = ((found.rank == 1) & (found.mate < alarm)).mean()
+    assert figures.identified == {"0.1": pytest.approx(right)}
     assert figures.searches == evaluation.images - figures.gallery
     page = report_page(evaluation, calibration, trained, manifest, store, "letters")
     assert f"<span>d′</span><b>{metrics['test_d_prime']:.3f}</b>" in page
