@@ -55,7 +55,7 @@ def test_every_artifact_travels_through_the_store(project: Project, stack: str, 
     data = tmp_path / "data"
     shutil.copytree(glyphs, data)
     process = start(project, config(project, "s3.yaml", data), "-s", stack)
-    output = read_until(process, "Step `split` has started")
+    output = read_until(process, "Step `ingest` has finished")
     shutil.rmtree(data)
     output += process.communicate(timeout=400)[0]
     assert process.returncode == 0, output
@@ -64,7 +64,7 @@ def test_every_artifact_travels_through_the_store(project: Project, stack: str, 
 
     run = Client().get_pipeline("training_pipeline").last_run
     uris = [version.uri for step in run.steps.values() for versions in step.outputs.values() for version in versions]
-    assert len(uris) == 12
+    assert len(uris) == 13
     assert [uri for uri in uris if not uri.startswith(f"s3://{BUCKET}/zenml/")] == []
 
 

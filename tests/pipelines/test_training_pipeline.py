@@ -205,9 +205,10 @@ def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, fi
     assert shown["registered"]["decision"].startswith("promoted: equal: EER ")
 
 
-def test_a_comment_in_the_loss_and_an_edited_csv_run_a_step_each_but_equal_results_change_nothing_after_it(
+def test_a_comment_in_the_loss_and_an_edited_csv_run_what_depends_on_them_alone(
     project: Project, first_run: Any, metadata: Path
 ) -> None:
+    """Equal weights leave calibrate to the cache; the evaluation now knows a champion, so register runs too."""
     path = project.folder / "siamese_core" / "losses.py"
     before, rows = path.read_text(), metadata.read_text()
     path.write_text(before + "# a comment\n")
@@ -216,7 +217,7 @@ def test_a_comment_in_the_loss_and_an_edited_csv_run_a_step_each_but_equal_resul
     path.write_text(before)
     metadata.write_text(rows)
     assert done.returncode == 0, done.stdout + done.stderr
-    ran = dict.fromkeys(("ingest", "train", "evaluate"), "completed")
+    ran = dict.fromkeys(("ingest", "train", "evaluate", "register"), "completed")
     assert statuses() == dict.fromkeys(STEPS, "cached") | ran
 
 
