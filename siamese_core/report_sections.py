@@ -229,7 +229,7 @@ def _rate(rate: Rate, low: float, reference: float | None, expected: Interval | 
     said = f'<small class="note">{note}</small>' if note else ""
     if expected:
         kept = badge("kept", "good") if expected.holds(rate.value) else badge("not kept", "bad")
-        said = f"<small>expected {share(expected.low)} to {share(expected.high)} {kept}</small>{said}"
+        said = f"<br><small>expected {share(expected.low)} to {share(expected.high)} {kept}</small>{said}"
     return Html(
         f'<b>{share(rate.value)}</b> <span class="soft">{interval(rate)}</span>{_bar(rate, low, reference)}'
         f"<small>{rate.errors:,} of {rate.pairs:,} pairs</small>{said}"
