@@ -92,8 +92,7 @@ def _gap_lines(evaluation: Evaluation) -> list[str]:
     if not found:
         return []
     first = found[0]
-    group = first.value if first.value == first.other else f"{first.value} with {first.other}"
-    example = f"{first.column}, {group}: {first.gap}"
+    example = f"{first.column}, {first.group}: {first.gap}"
     return [f"  {len(found)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
 
 

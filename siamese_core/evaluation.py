@@ -29,7 +29,7 @@ from siamese_core.metrics import (
     tar_at_fmr,
 )
 from siamese_core.one_shot import OneShotResult
-from siamese_core.pairs import Indices, PairDistances, pair_distances, part_pairs
+from siamese_core.pairs import Indices, PairDistances, Pairs, pair_distances, part_pairs
 from siamese_core.protocols import PairsResult, measure_points
 from siamese_core.reliability import reliability
 from siamese_core.results import (
@@ -168,14 +168,20 @@ def evaluate(
     Raises:
         DataError: The metadata file is wrong.
     """
+    calibrating = part_pairs(manifest, split, "calibration", config, seed)
     rows, pairs = part_pairs(manifest, split, "test", config, seed)
     columns = image_groups(manifest, store, rows, metadata)  # first: a wrong file stops the step at once
     embeddings = embedder(rows)
     distances = pair_distances(embeddings, pairs)
+    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
     confidence, threshold = config.confidence, calibration.point().threshold
+
+    def baseline(embedder: ImageEmbedder) -> SystemResult:
+        return _baseline(partial(embedder, store.images), calibrating, (rows, pairs), config, seed)
+
     return Evaluation(
-        model=_measure(distances, calibration, config, seed),
-        pixels=_baseline(pixel_vectors, manifest, store, split, config, seed),
+        model=_measure(distances, calibration, bootstrap, confidence),
+        pixels=baseline(pixel_vectors),
         default=calibration.default,
         identities=distances.identities,
         images=len(rows),
@@ -188,34 +194,39 @@ def evaluate(
         worst_false_matches=_extreme(rows, pairs.impostor, distances.impostor, nearest=True),
         worst_false_non_matches=_extreme(rows, pairs.genuine, distances.genuine, nearest=False),
         figures=_figures(embeddings, pairs.labels, distances, calibration, seed),
-        pca=_baseline(principal_components(manifest, store, split, seed), manifest, store, split, config, seed),
-        reliability=reliability(
-            distances, calibration, IdentityBootstrap(distances, config.bootstrap, seed), confidence
-        ),
+        pca=baseline(principal_components(manifest, store, split, seed)),
+        reliability=reliability(distances, calibration, bootstrap, confidence),
         slices=measure_slices(columns, pairs, distances, threshold, config, seed),
         embedding_map=embedding_map(embeddings, rows, pairs.labels, seed),
     )
 
 
 def _baseline(
-    embedder: ImageEmbedder, manifest: Manifest, store: ImageStore, split: Split, config: CalibrationConfig, seed: int
+    embedder: Embedder,
+    calibrating: tuple[Indices, Pairs],
+    testing: tuple[Indices, Pairs],
+    config: CalibrationConfig,
+    seed: int,
 ) -> SystemResult:
-    """The same protocol with other embeddings: thresholds from calibration, errors from test identities."""
-    rows, pairs = part_pairs(manifest, split, "calibration", config, seed)
-    fitted = calibrate(pair_distances(embedder(store.images, rows), pairs), config, len(rows), seed)
-    rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    return _measure(pair_distances(embedder(store.images, rows), pairs), fitted, config, seed)
+    """The same protocol with other embeddings: thresholds from calibration, errors from test identities.
+
+    Each part is the rows of its images and its pairs.
+    """
+    known, new = (pair_distances(embedder(rows), pairs) for rows, pairs in (calibrating, testing))
+    fitted = calibrate(known, config, len(calibrating[0]), seed)
+    return _measure(new, fitted, IdentityBootstrap(new, config.bootstrap, seed), config.confidence)
 
 
-def _measure(distances: PairDistances, calibration: Calibration, config: CalibrationConfig, seed: int) -> SystemResult:
+def _measure(
+    distances: PairDistances, calibration: Calibration, bootstrap: IdentityBootstrap, confidence: float
+) -> SystemResult:
     curve = roc(distances.genuine, distances.impostor)
-    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
-    points = measure_points(calibration, partial(bootstrap.rates, confidence=config.confidence))
+    points = measure_points(calibration, partial(bootstrap.rates, confidence=confidence))
     # Points evenly spread over the logarithm of the FMR: the DET plot's axis.
     wanted = np.geomspace(1 / len(distances.impostor), 1, _CURVE_POINTS)
     index = np.unique(np.searchsorted(curve.fmr, wanted).clip(max=len(curve.fmr) - 1))
     thresholds = curve.thresholds[index]
-    low, high = bootstrap.fnmr_band(thresholds, config.confidence)
+    low, high = bootstrap.fnmr_band(thresholds, confidence)
     return SystemResult(
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
@@ -240,6 +251,7 @@ def _figures(
 ) -> Figures:
     genuine, impostor = distances.genuine, distances.impostor
     found = search(embeddings, labels, seed)
+    cmc = found.cmc()
     why = {target: why_unsupported(target, len(impostor), distances.identities, "test") for target in _TAR_TARGETS}
     return Figures(
         sensitivity=sensitivity_index(genuine, impostor),
@@ -250,7 +262,7 @@ def _figures(
         searches=len(found.rank),
         tar={operating_point_name(t): tar_at_fmr(genuine, impostor, t) for t, reason in why.items() if not reason},
         refused={operating_point_name(t): reason for t, reason in why.items() if reason},
-        cmc={rank: float(found.cmc()[rank - 1]) for rank in _RANKS if rank < found.identities},
+        cmc={rank: float(cmc[rank - 1]) for rank in _RANKS if rank < found.identities},
         identified={
             f"{rate:g}": found.detection_and_identification_rate(rate)
             for rate in _FALSE_ALARM_RATES

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TextIO
 
-from siamese_core.errors import DataError
+from siamese_core.errors import DataError, reading_csv
 from siamese_core.manifest import Manifest
 from siamese_core.pairs import Indices
 
@@ -68,15 +68,11 @@ def read_metadata(path: Path, manifest: Manifest, rows: Indices) -> Metadata:
         DataError: The file cannot be read or is empty, its header lacks a column, a path or identity is unknown or
             has two different values, a column of numbers holds something else, or no row is about these images.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            key, names, listed = _read(file, path, manifest)
-    except OSError as error:
-        raise DataError(f"evaluation.metadata {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
-    except csv.Error as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}.") from error
+    with (
+        reading_csv(path, f"evaluation.metadata {path}"),
+        path.open(encoding="utf-8-sig", newline="") as file,
+    ):
+        key, names, listed = _read(file, path, manifest)
     _check_numbers(names, listed, path)
     wanted = manifest.ok[key].iloc[rows].tolist()
     if not any(name in listed for name in wanted):

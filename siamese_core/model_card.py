@@ -48,7 +48,7 @@ def model_card(
         "Also measured on test identities": _protocols(evaluation),
         "Beside other systems": _systems(evaluation),
         "Intended use": _USE,
-        "Limits": _list([_NEVER, *_refusals(calibration), *_gaps(evaluation.slices)]),
+        "Limits": _list([_NEVER, *_refusals(calibration), *_gaps(evaluation.gaps())]),
         "Data": _data(manifest, split),
         "Lineage": _list(f"{key}: `{value}`" for key, value in lineage.items()),
     }
@@ -117,12 +117,10 @@ def _refusals(calibration: Calibration) -> Iterable[str]:
     return (f"{name} was refused: {why}" for name, why in calibration.refused.items())
 
 
-def _gaps(slices: list[Slice]) -> Iterable[str]:
+def _gaps(flagged: list[Slice]) -> Iterable[str]:
     """Groups of images that it serves worse than others."""
-    flagged = [found for found in slices if found.gap]
     for found in flagged[:_MOST_GAPS]:
-        other = "" if found.other == found.value else f" with {found.other}"
-        yield f"{found.column} {found.value}{other}: {found.gap}"
+        yield f"{found.column} {found.group}: {found.gap}"
     if len(flagged) > _MOST_GAPS:
         yield f"{len(flagged) - _MOST_GAPS:,} more groups are in the report"
 

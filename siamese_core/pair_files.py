@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from siamese_core.artifact import read_json, read_table, write_json, write_table
-from siamese_core.errors import DataError
+from siamese_core.errors import DataError, reading_csv
 from siamese_core.progress import Progress, track
 
 _REQUIRED = ("path_a", "path_b", "same")
@@ -146,15 +146,8 @@ def read_pairs_of(path: Path, lookup: Lookup) -> PairList:
         DataError: The file cannot be read or is empty, a row is wrong, an image does not exist, a pair is listed
             as both same and different or is an image with itself, or one kind of pairs is missing (from a fold).
     """
-    try:
-        with _open(path) as file:
-            return _read(file, path, lookup)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
-    except csv.Error as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}.") from error
+    with reading_csv(path, str(path)), _open(path) as file:
+        return _read(file, path, lookup)
 
 
 class _Watched(io.FileIO):

@@ -174,6 +174,11 @@ class Slice:
     fnmr: Rate | None
     gap: str
 
+    @property
+    def group(self) -> str:
+        """The groups of the two images of its pairs, in words."""
+        return self.value if self.value == self.other else f"{self.value} with {self.other}"
+
 
 @dataclass(frozen=True)
 class RobustnessCurve:

@@ -34,6 +34,12 @@ settings.load_profile("busy")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run whole pipelines come first, so that no worker is left alone with the last of them."""
+    order = {name: place for place, name in enumerate(("pipelines", "infra", "siamese_cli"))}
+    items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
+
+
 def pytest_sessionfinish() -> None:
     shutil.rmtree(_SESSION, ignore_errors=True)
 
