@@ -16,7 +16,8 @@ class CollapseMonitor:
     """Checks the learner's health now and then.
 
     Attributes:
-        good: The last weights that were healthy.
+        good: The last weights that healthy batches followed.
+        recent: Those of the last check; whether they are good, the next batches tell.
         warned: Whether it has warned since.
         events: What it saw and did: `step`, `kind` (warning, collapse or recovery) and `message`.
     """
@@ -29,7 +30,7 @@ class CollapseMonitor:
     ) -> None:
         """Counts the learner's present weights as good."""
         self._learner, self._margin, self._on_collapse = learner, margin, on_collapse
-        self.good = learner.weights()
+        self.good = self.recent = learner.weights()
         self.warned = False
         self.events: list[dict[str, Any]] = []
 
@@ -42,10 +43,13 @@ class CollapseMonitor:
         condition = health.condition(self._margin)
         if condition == "collapsed":
             self._collapsed(step, health)
-        elif condition == "narrow":
+            return
+        if condition == "narrow":
             self._narrow(step, health)
         else:
-            self.good, self.warned = self._learner.weights(), False
+            # The weights of this moment may have collapsed within batches whose mean looks healthy.
+            self.good, self.warned = self.recent, False
+        self.recent = self._learner.weights()
 
     def _narrow(self, step: int, health: Health) -> None:
         if not self.warned:
@@ -63,6 +67,7 @@ class CollapseMonitor:
                 self._note(step, "collapse", f"{what}; {_ADVICE}")
             return
         self._learner.soften(self.good)
+        self.recent = self.good
         self._note(
             step,
             "recovery",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,7 @@ class PKSampler:
         self._labels, self._seed = labels, seed
         self._groups = groups if groups is not None else np.zeros(len(sizes), np.int64)
         self._members = [self._pairable[number] for number in _group(self._groups[self._pairable])]
+        self._permutation = lru_cache(maxsize=2)(self._shuffled)  # a batch lies in one epoch or two
         self._group_size = group_size
         self._group_seeds = max(1, round(self._p / group_size))
         self._group_fraction = group_fraction if groups is not None else 0.0
@@ -126,7 +128,7 @@ class PKSampler:
             seeds[int(self._permutation(epoch)[place])] = None
         return list(seeds)
 
-    def _permutation(self, epoch: int) -> Indices:
+    def _shuffled(self, epoch: int) -> Indices:
         return np.random.default_rng([self._seed, epoch, 1]).permutation(self._pairable)
 
     def _group_batches_before(self, step: int) -> int:
@@ -159,17 +161,19 @@ class PKSampler:
 
     def _fill_up(self, chosen: dict[int, list[int]], rng: np.random.Generator) -> None:
         """Random identities until there are P: fewer partners than wanted must not shrink the batch."""
-        missing = self._p - len(chosen)
-        if missing > 0:
-            others = np.setdiff1d(self._pairable, np.fromiter(chosen, np.int64))
-            for identity in rng.choice(others, missing, replace=False):
-                chosen[int(identity)] = []
+        # At most len(chosen) of P different ones are there already, so the others are enough.
+        for identity in rng.choice(self._pairable, self._p, replace=False):
+            if len(chosen) == self._p:
+                return
+            chosen.setdefault(int(identity), [])
 
     def _complete(self, identity: int, wanted: list[int], rng: np.random.Generator) -> Indices:
         """K images of an identity, the wanted ones first."""
-        first = np.unique(np.array(wanted, np.int64))[: self._k]
-        others = rng.permutation(np.setdiff1d(self._images[identity], first))
-        images = np.concatenate([first, others])[: self._k]
+        images = rng.permutation(self._images[identity])
+        if wanted:
+            first = np.unique(wanted)
+            images = np.concatenate([first, images[~np.isin(images, first)]])
+        images = images[: self._k]
         missing = self._k - len(images)
         return np.concatenate([images, rng.choice(images, missing)]) if missing else images
 

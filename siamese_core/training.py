@@ -245,6 +245,7 @@ class _Run:
         tensors, values = self._learner.snapshot()
         tensors |= {f"best.{name}": value for name, value in self._best.state.items()}
         tensors |= {f"good.{name}": value for name, value in self._monitor.good.items()}
+        tensors |= {f"recent.{name}": value for name, value in self._monitor.recent.items()}
         tensors |= {"hard.triplets": torch.from_numpy(self._sampler.hard.triplets)}
         tensors |= {"hard.neighbours": torch.from_numpy(self._sampler.hard.neighbours), "random": torch.get_rng_state()}
         best = {"step": self._best.step, "eer": self._best.eer}
@@ -263,7 +264,10 @@ class _Run:
         torch.set_rng_state(tensors["random"])
         print(f"going on at step {values['step']:,} of a run that was interrupted")
         self._history = values["history"]
-        self._monitor.good = {name: value.to(self._device) for name, value in below("good.", tensors).items()}
+        self._monitor.good, self._monitor.recent = (
+            {name: value.to(self._device) for name, value in below(prefix, tensors).items()}
+            for prefix in ("good.", "recent.")
+        )
         self._monitor.warned, self._monitor.events = values["monitor"]["warned"], values["monitor"]["events"]
         return int(values["step"])
 

@@ -20,7 +20,7 @@ from siamese_core.triplets import Triplets, build_triplets
 from siamese_core.validation import carve_validation
 
 ENCODER = EncoderConfig(width=8, embedding_dim=16)
-CONFIG = TrainingConfig(steps=60, evaluate_every=20, identities_per_batch=8)
+CONFIG = TrainingConfig(steps=90, evaluate_every=30, identities_per_batch=8)
 
 
 @pytest.fixture(scope="module")
