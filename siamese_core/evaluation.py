@@ -9,11 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from siamese_core.all_pairs import count_pairs
 from siamese_core.artifact import from_json, read_json, write_json
 from siamese_core.baselines import ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.calibration import Calibration, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.devices import choose_device
 from siamese_core.embedding import Embedder
 from siamese_core.embedding_map import embedding_map
 from siamese_core.groups import image_groups
@@ -24,9 +27,9 @@ from siamese_core.metrics import (
     IdentityBootstrap,
     area_under_roc,
     equal_error_rate,
+    fnmr_at,
     roc,
     sensitivity_index,
-    tar_at_fmr,
 )
 from siamese_core.one_shot import OneShotResult
 from siamese_core.pairs import Indices, PairDistances, Pairs, pair_distances, part_pairs
@@ -249,10 +252,18 @@ def _figures(
     calibration: Calibration,
     seed: int,
 ) -> Figures:
+    """TAR takes its thresholds from all impostor pairs there are, since a sample has none for a low FMR."""
     genuine, impostor = distances.genuine, distances.impostor
     found = search(embeddings, labels, seed)
     cmc = found.cmc()
-    why = {target: why_unsupported(target, len(impostor), distances.identities, "test") for target in _TAR_TARGETS}
+    compared = count_pairs(torch.from_numpy(embeddings).to(choose_device("auto")), labels)
+    impostor_pairs = int(compared.impostor.sum())
+    why = {target: why_unsupported(target, impostor_pairs, distances.identities, "test") for target in _TAR_TARGETS}
+    accepted = {
+        operating_point_name(target): 1 - fnmr_at(genuine, compared.threshold_at_fmr(target))
+        for target, reason in why.items()
+        if not reason
+    }
     return Figures(
         sensitivity=sensitivity_index(genuine, impostor),
         cllr=cllr(calibration.log_ratio(genuine), calibration.log_ratio(impostor)),
@@ -260,7 +271,8 @@ def _figures(
         rank_1=found.rank_1(),
         gallery=found.identities,
         searches=len(found.rank),
-        tar={operating_point_name(t): tar_at_fmr(genuine, impostor, t) for t, reason in why.items() if not reason},
+        tar=accepted,
+        tar_impostor_pairs=impostor_pairs,
         refused={operating_point_name(t): reason for t, reason in why.items() if reason},
         cmc={rank: float(cmc[rank - 1]) for rank in _RANKS if rank < found.identities},
         identified={

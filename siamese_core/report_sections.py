@@ -99,7 +99,8 @@ def more_figures(figures: Figures) -> str:
         (f"DIR at FAR {rate}", share(found), "open set: found first, below the threshold")
         for rate, found in figures.identified.items()
     ]
-    shown += [(f"TAR at {name}", share(rate), "genuine pairs accepted") for name, rate in figures.tar.items()]
+    accepted = f"genuine pairs accepted, threshold from all {figures.tar_impostor_pairs:,} impostor pairs"
+    shown += [(f"TAR at {name}", share(rate), accepted) for name, rate in figures.tar.items()]
     return _tiles(shown) + refusals({f"TAR at {name}": why for name, why in figures.refused.items()})
 
 

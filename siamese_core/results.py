@@ -80,7 +80,8 @@ class Figures:
         rank_1: Share of searches that find their identity first, in a gallery of one image an identity.
         gallery: Identities in that gallery.
         searches: Images that were searched for.
-        tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from the test pairs.
+        tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from all test pairs.
+        tar_impostor_pairs: How many impostor pairs those thresholds come from.
         refused: Name → why the test pairs cannot support this FMR.
         cmc: Share of searches that find their identity among the first k, by k (closed set).
         identified: Share of searches that find their identity first and below the threshold (DIR), by the share of
@@ -95,6 +96,7 @@ class Figures:
     searches: int
     tar: dict[str, float]
     refused: dict[str, str]
+    tar_impostor_pairs: int = 0
     cmc: dict[int, float] = field(default_factory=dict)
     identified: dict[str, float] = field(default_factory=dict)
 

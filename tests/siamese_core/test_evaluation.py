@@ -86,6 +86,7 @@ def test_more_figures_are_a_few_lines_of_numpy_and_stand_in_metrics_and_report(m
     assert 0 <= metrics["test_min_cllr"] <= metrics["test_cllr"]
     accepted = (genuine < np.sort(impostor)[len(impostor) // 10]).mean()
     assert metrics["test_tar_at_fmr_1e-1"] == pytest.approx(accepted, abs=1e-3)
+    assert figures.tar_impostor_pairs == pairs.impostor_total  # whatever the cap on the pairs of the intervals
     assert "the test part has" in figures.refused["fmr_1e-5"]
     assert 0 <= metrics["test_rank_1"] <= metrics["test_rank_5"] <= 1
     found = search(embed(trained.build(), store.images, rows), pairs.labels, 0)
