@@ -26,7 +26,7 @@ from siamese_core.calibration import Calibration, calibrate
 from siamese_core.config import CalibrationConfig
 from siamese_core.embedding import embed
 from siamese_core.metrics import IdentityBootstrap, Rate, fmr_at, fnmr_at
-from siamese_core.pairs import Indices, PairDistances, labels_of, make_pairs, pair_distances
+from siamese_core.pairs import Indices, PairDistances, few_of_each, labels_of, make_pairs, pair_distances
 from siamese_core.prediction import Concentration, Interval
 
 _DATA = {"omniglot": Path("data/omniglot_background"), "faces": Path("data/lfw_view1")}
@@ -206,10 +206,7 @@ def _thinned(pool: Pool, most: int | None) -> Pool:
     """At most so many images of each identity, drawn at random."""
     if most is None:
         return pool
-    order = np.random.default_rng(0).permutation(len(pool.labels))
-    order = order[np.argsort(pool.labels[order], kind="stable")]
-    first = np.searchsorted(pool.labels[order], pool.labels[order])
-    kept = np.sort(order[np.arange(len(order)) - first < most])
+    kept = few_of_each(pool.labels, most, seed=0)
     return Pool(pool.embeddings[kept], pool.labels[kept])
 
 

@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,19 @@ class Sizes:
         images_per_identity: K.
         seconds: Of each loop in each round.
         rounds: How often each loop has its turn; the median counts.
+        width: Of the network.
     """
 
     identities_per_batch: int
     images_per_identity: int
     seconds: float
     rounds: int
+    width: int = _ENCODER.width
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """The network of all loops."""
+        return replace(_ENCODER, width=self.width)
 
     @property
     def batch(self) -> int:
@@ -93,7 +100,7 @@ class Sizes:
 
 
 _CHARACTERS = 400  # identities of the data set, with up to 16 images each
-FULL = [Sizes(p, 4, 6.0, 2) for p in (16, 64)]
+FULL = [Sizes(p, 4, 6.0, 2) for p in (16, 64)] + [Sizes(64, 4, 6.0, 2, width=16)]  # the default net, and a small one
 QUICK = [Sizes(4, 2, 0.2, 1)]
 
 
@@ -107,13 +114,14 @@ def lines(quick: bool) -> Iterator[Line]:
         for sizes in cases:
             costs.append(_in_turns(Path(name), sizes))
             settings = _settings(sizes)
-            case = f"training, B = {sizes.batch}"
+            case = f"training, width {sizes.width}, B = {sizes.batch}"
             mine, slow = costs[-1]["ours"], costs[-1]["peer"]
             yield compare(f"{case}, end to end", mine, slow, f"{settings}, peak without worker processes", rate)
             yield compare(f"{case}; peer: compute only", mine, costs[-1]["compute"], settings, rate)
             yield compare(f"{case}; peer: compute only, no augmentation", mine, costs[-1]["network"], settings, rate)
-    batches = [sizes.batch for sizes in cases]
-    yield growth("training, an image", batches, [cost["ours"] for cost in costs], [cost["peer"] for cost in costs])
+    same = [(sizes.batch, cost) for sizes, cost in zip(cases, costs, strict=True) if sizes.width == _ENCODER.width]
+    batches, of_same = zip(*same, strict=True)
+    yield growth("training, an image", batches, [cost["ours"] for cost in of_same], [cost["peer"] for cost in of_same])
 
 
 def faster(costs: list[Cost | Absent]) -> Cost | Absent:
@@ -142,7 +150,7 @@ def ours(folder: Path, sizes: Sizes) -> Cost:
     with peak_memory(choose_device("auto")) as peak:
         steps, speed = _WARM_UP, {"images_per_second": 0.0}
         for _ in range(2):
-            _, speed = train(data, triplets.table, triplets.graph, _ENCODER, sizes.config(steps), seed=0)
+            _, speed = train(data, triplets.table, triplets.graph, sizes.encoder, sizes.config(steps), seed=0)
             steps = max(_WARM_UP, math.ceil(sizes.seconds * speed["images_per_second"] / sizes.batch))
     return Cost(1 / speed["images_per_second"], peak[0], f"data wait {speed['data_wait']:.1%}")
 
@@ -159,7 +167,7 @@ def compute_only(folder: Path, sizes: Sizes, augmented: bool) -> Cost:
     )
     generator = torch.Generator().manual_seed(0)
     with peak_memory(device) as peak:
-        encoder, optimizer = _network(device)
+        encoder, optimizer = _network(sizes.encoder, device)
         loss_of = _our_loss(data.labels[chosen])
         batch = to_tensor(data.images[data.rows[chosen]]).to(device)  # (B, C, H, W) uint8
 
@@ -184,7 +192,7 @@ def peer(folder: Path, sizes: Sizes, workers: int) -> Cost:
     miner = miners.TripletMarginMiner(_MARGIN, "semihard", distance=squared)
     loss = losses.TripletMarginLoss(_MARGIN, distance=squared)
     with peak_memory(device) as peak:
-        encoder, optimizer = _network(device)
+        encoder, optimizer = _network(sizes.encoder, device)
         batches = _peer_batches(folder / "images", sizes, workers, device)
 
         def step() -> None:
@@ -214,7 +222,7 @@ def _in_turns(folder: Path, sizes: Sizes) -> dict[str, Cost | Absent]:
 
 def _settings(sizes: Sizes) -> str:
     precision = "bfloat16" if _in_bfloat16() else "float32"
-    net = f"{_ENCODER.architecture} of width {_ENCODER.width}, {precision}"
+    net = f"{sizes.encoder.architecture} of width {sizes.width}, {precision}"
     shape = f"P×K = {sizes.identities_per_batch}×{sizes.images_per_identity}, {_IMAGES.size}×{_IMAGES.size}"
     return f"{shape}, {net}, {sizes.rounds} × {sizes.seconds:g} s"
 
@@ -230,11 +238,11 @@ def _in_bfloat16() -> bool:
     return computes_in_bfloat16(choose_device("auto"))
 
 
-def _network(device: torch.device) -> tuple[Encoder, torch.optim.Optimizer]:
-    encoder = make_encoder(_ENCODER, _IMAGES.channels, seed=0).to(device).train()
-    config = TrainingConfig()
+def _network(config: EncoderConfig, device: torch.device) -> tuple[Encoder, torch.optim.Optimizer]:
+    encoder = make_encoder(config, _IMAGES.channels, seed=0).to(device).train()
+    training = TrainingConfig()
     return encoder, torch.optim.AdamW(
-        encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        encoder.parameters(), training.learning_rate, weight_decay=training.weight_decay, fused=True
     )
 
 

@@ -59,6 +59,7 @@ def describe(found: Facts) -> str:
         lines += _evaluation_lines(found.evaluation)
     lines += _expected_lines(found.calibration)
     lines += [f"  {name} is refused: {why}" for name, why in found.calibration.refused.items()]
+    lines += [f"  Caution: {found.calibration.caution}"] if found.calibration.caution else []
     lines += [f"  {label:<10} {found.registered[key]}" for label, key in _PLACES if found.registered.get(key)]
     return "\n".join([*lines, ""])
 

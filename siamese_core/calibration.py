@@ -28,6 +28,8 @@ from siamese_core.prediction import Concentration, IdentityEvidence, Interval, j
 # A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
 # 1/target: fewer, and the threshold hangs on a handful of look-alikes.
 _EXPECTED_FALSE_MATCHES = 10
+# Where a smaller share of the identities has half of the genuine pairs, the rates of the whole are those of a few.
+_DOMINATING_SHARE = 0.05
 
 # A threshold and its FMR target.
 _Wanted = tuple[float, float | None]
@@ -74,6 +76,7 @@ class Calibration:
         confidence: Level of all intervals.
         conservative: Whether FMR thresholds keep their target on new identities with that confidence, or just on the
             calibration identities.
+        caution: Why the intervals may be too narrow, or nothing.
     """
 
     points: dict[str, OperatingPoint]
@@ -86,6 +89,7 @@ class Calibration:
     images: int
     confidence: float = 0.95
     conservative: bool = False
+    caution: str = ""
 
     def point(self, name: str | None = None) -> OperatingPoint:
         """The operating point of a name, or the default one.
@@ -176,6 +180,22 @@ def calibrate(
         images=images,
         confidence=config.confidence,
         conservative=config.conservative,
+        caution=_why_too_narrow(distances, config),
+    )
+
+
+def _why_too_narrow(distances: PairDistances, config: CalibrationConfig) -> str:
+    """Says so where few identities have most of the genuine pairs: others are not like them (docs/calibration.md)."""
+    each = np.sort(np.bincount(distances.genuine_identity))[::-1]
+    each = each[each > 0]
+    few = 1 + int(np.searchsorted(each.cumsum(), each.sum() / 2))
+    if few >= _DOMINATING_SHARE * len(each):
+        return ""
+    usual = max(2, round((1 + math.sqrt(1 + 8 * float(np.median(each)))) / 2))  # n images make n (n − 1) / 2 pairs
+    return (
+        f"Half of the genuine pairs are of {few} of {len(each):,} calibration identities: intervals may be too narrow, and "
+        f"a limit such as calibration.max_images_per_identity: {max(10, usual)} helps."
+        + (f" It is {config.max_images_per_identity} now." if config.max_images_per_identity else "")
     )
 
 

@@ -344,6 +344,8 @@ class CalibrationConfig:
     Attributes:
         fmr_targets: False-match rates to find thresholds for.
         operating_point: Name of the default one: `eer`, `accuracy`, `fmr_1e-1`, `fmr_1e-2` …
+        max_images_per_identity: Most images of one identity that calibrate or test, a seeded sample of them; all
+            where it is not set. Where few identities have most of the images, intervals hold only with a limit.
         max_genuine_pairs: Most genuine pairs; above it a seeded sample is taken.
         max_impostor_pairs: Most impostor pairs; above it a seeded sample is taken.
         confidence: Level of the intervals.
@@ -356,6 +358,7 @@ class CalibrationConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     fmr_targets: tuple[float, ...] = (0.1, 0.01, 0.001)
     operating_point: str = "fmr_1e-2"
+    max_images_per_identity: int | None = None
     max_genuine_pairs: int = 200_000
     max_impostor_pairs: int = 1_000_000
     confidence: float = 0.95
@@ -364,6 +367,8 @@ class CalibrationConfig:
 
     def __post_init__(self) -> None:
         _check_positive(self, "calibration", ["max_genuine_pairs", "max_impostor_pairs", "bootstrap"])
+        most = self.max_images_per_identity
+        _check(most is None or most >= 2, "calibration.max_images_per_identity", most, "at least 2")
         _check(0 < self.confidence < 1, "calibration.confidence", self.confidence, "between 0 and 1")
         for target in self.fmr_targets:
             _check(0 < target < 1, "calibration.fmr_targets", target, "between 0 and 1")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from siamese_core.config import TripletConfig
 from siamese_core.embedding import Embeddings
-from siamese_core.pairs import Indices, labels_of
+from siamese_core.pairs import Indices, few_of_each, labels_of
 from siamese_core.sampling import HardPartners
 from siamese_core.triplets import neighbour_graph
 
@@ -47,9 +47,7 @@ class KeptImages:
 
     def few_of_each(self, most: int) -> Indices:
         """(m,) int64 positions of at most `most` images of each identity: enough for its mean."""
-        order = np.argsort(self.labels, kind="stable")
-        first = np.searchsorted(self.labels[order], self.labels[order])
-        return np.sort(order[np.arange(len(order)) - first < most])
+        return few_of_each(self.labels, most)
 
     def new_partners(self, embeddings: Embeddings, positions: Indices, neighbours: int) -> HardPartners:
         """Partners by what the encoder confuses now.

@@ -94,7 +94,7 @@ def part_pairs(
         manifest: The images.
         split: Their parts.
         part: `calibration` or `test`.
-        config: Caps on the pairs.
+        config: Caps on the images and pairs.
         seed: Of a sample, where a cap is reached.
 
     Returns:
@@ -102,7 +102,24 @@ def part_pairs(
     """
     rows = split.rows(manifest, part)
     labels, _ = labels_of(manifest.ok["identity"].iloc[rows].tolist())
+    if config.max_images_per_identity is not None:
+        kept = few_of_each(labels, config.max_images_per_identity, seed)
+        rows, labels = rows[kept], labels[kept]
     return rows, make_pairs(labels, config.max_genuine_pairs, config.max_impostor_pairs, seed)
+
+
+def few_of_each(labels: Indices, most: int, seed: int | None = None) -> Indices:
+    """(n,) int64 ascending positions of at most `most` images of each identity: a seeded sample, or the first ones.
+
+    Args:
+        labels: (N,) int64 identities.
+        most: At least 1.
+        seed: Of the sample; the first images where it is None.
+    """
+    order = np.arange(len(labels)) if seed is None else np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    first = np.searchsorted(labels[order], labels[order])
+    return np.sort(order[np.arange(len(order)) - first < most])
 
 
 def pair_distances(embeddings: npt.NDArray[np.floating], pairs: Pairs) -> PairDistances:

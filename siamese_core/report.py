@@ -96,7 +96,7 @@ def _body(title: str, evaluation: Evaluation, parts: list[Section]) -> str:
 
 def _operating_points(evaluation: Evaluation, calibration: Calibration) -> str:
     points = sections.points_table(evaluation.model.points, calibration, evaluation.default)
-    return points + sections.refusals(calibration.refused)
+    return points + sections.refusals(calibration.refused) + sections.caution(calibration.caution)
 
 
 def _explorer(evaluation: Evaluation, chart: Chart) -> str:

@@ -80,6 +80,11 @@ def refusals(refused: Mapping[str, str]) -> str:
     )
 
 
+def caution(why: str) -> str:
+    """What a reader of the intervals must know, if anything."""
+    return f'<p class="notice">{badge("caution", "warn")} {escape(why)}</p>' if why else ""
+
+
 def baselines(evaluation: Evaluation) -> Html:
     """The model beside simpler systems, each with thresholds of its own."""
     rows = [_system_row(name, system, evaluation.default) for name, _, system in reversed(systems(evaluation))]

@@ -36,4 +36,6 @@ def calibrate(
         print(f"{'':>9}  expected of the test identities: FMR {point.expected_fmr}, FNMR {point.expected_fnmr}")
     for name, why in calibrated.refused.items():
         print(f"{name:>9}: refused. {why}")
+    if calibrated.caution:
+        print(f"{'caution':>9}: {calibrated.caution}")
     return calibrated

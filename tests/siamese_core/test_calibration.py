@@ -7,7 +7,7 @@ from siamese_core.calibration import Calibration, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
 from siamese_core.errors import ModelError
 from siamese_core.metrics import fmr_at
-from siamese_core.pairs import PairDistances, make_pairs, pair_distances
+from siamese_core.pairs import PairDistances, few_of_each, make_pairs, pair_distances
 
 
 def distances_of(identities: int, images: int, noise: float = 0.4) -> PairDistances:
@@ -45,6 +45,20 @@ def test_an_unsupported_target_is_refused_in_words_and_the_default_gives_way() -
     assert calibration.default == "fmr_1e-1"
     with pytest.raises(ModelError, match=r"No operating point 'fmr_1e-2'\. FMR 0.01 needs"):
         calibration.point("fmr_1e-2")
+
+
+def test_few_identities_with_most_of_the_pairs_are_named_and_a_limit_advised() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(60), [60, 50] + [3] * 58)  # 2,995 genuine pairs of two people, 174 of the others
+    points = rng.normal(size=(len(labels), 4))
+    all_of_them = calibrate(
+        pair_distances(points, make_pairs(labels, 10**6, 10**6, 0)), CalibrationConfig(bootstrap=20), 284, 0
+    )
+    assert all_of_them.caution.startswith("Half of the genuine pairs are of 1 of 60 calibration identities")
+    assert "calibration.max_images_per_identity: 10" in all_of_them.caution
+    kept = few_of_each(labels, 4, seed=0)
+    few = pair_distances(points[kept], make_pairs(labels[kept], 10**6, 10**6, 0))
+    assert not calibrate(few, CalibrationConfig(bootstrap=20), len(kept), 0).caution
 
 
 def test_tiny_data_fall_back_to_the_eer() -> None:
