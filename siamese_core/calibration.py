@@ -193,8 +193,8 @@ def _why_too_narrow(distances: PairDistances, config: CalibrationConfig) -> str:
         return ""
     usual = max(2, round((1 + math.sqrt(1 + 8 * float(np.median(each)))) / 2))  # n images make n (n − 1) / 2 pairs
     return (
-        f"Half of the genuine pairs are of {few} of {len(each):,} calibration identities: intervals may be too narrow, and "
-        f"a limit such as calibration.max_images_per_identity: {max(10, usual)} helps."
+        f"Half of the genuine pairs are of {few} of {len(each):,} calibration identities: intervals may be too narrow, "
+        f"and a limit such as calibration.max_images_per_identity: {max(10, usual)} helps."
         + (f" It is {config.max_images_per_identity} now." if config.max_images_per_identity else "")
     )
 
