@@ -25,8 +25,8 @@ verify() { # the exit code 1 only says "different"
     printf '  $ siamese verify --model models:/glyphs@champion %s %s\n  ' "$1" "$2"
     siamese verify --model models:/glyphs@champion "$1" "$2" || [ $? -eq 1 ]
 }
-echo "  Two typefaces of one letter, and two letters of one typeface:"
+echo "  Characters that it has never seen, 9 in two typefaces, then 9 and d in one:"
 echo
-verify data/glyphs/U+0052/DejaVuSans.png data/glyphs/U+0052/DejaVuSerif-Italic.png
+verify data/glyphs/U+0039/DejaVuSans.png data/glyphs/U+0039/DejaVuSerif-Italic.png
 echo
-verify data/glyphs/U+0052/DejaVuSans.png data/glyphs/U+0050/DejaVuSans.png
+verify data/glyphs/U+0039/DejaVuSans.png data/glyphs/U+0064/DejaVuSans.png
