@@ -48,7 +48,7 @@ def model_card(
         "Also measured on test identities": _protocols(evaluation),
         "Beside other systems": _systems(evaluation),
         "Intended use": _USE,
-        "Limits": _list([_NEVER, *_refusals(calibration), *_gaps(evaluation.gaps())]),
+        "Limits": _list([_NEVER, *_refusals(calibration), *_caution(calibration), *_gaps(evaluation.gaps())]),
         "Data": _data(manifest, split),
         "Lineage": _list(f"{key}: `{value}`" for key, value in lineage.items()),
     }
@@ -115,6 +115,10 @@ def _rates(point: PointResult | None) -> list[str]:
 
 def _refusals(calibration: Calibration) -> Iterable[str]:
     return (f"{name} was refused: {why}" for name, why in calibration.refused.items())
+
+
+def _caution(calibration: Calibration) -> Iterable[str]:
+    return [calibration.caution] if calibration.caution else []
 
 
 def _gaps(flagged: list[Slice]) -> Iterable[str]:

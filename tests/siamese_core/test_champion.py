@@ -182,7 +182,9 @@ def card_of(data: Data, evaluation: Evaluation, calibration: Calibration, traine
 def test_the_card_says_what_is_to_be_known(data: Data, measured: tuple[Evaluation, Verifier]) -> None:
     manifest, _, split = data
     evaluation, challenger = measured
-    calibration = replace(challenger.calibration, refused={"fmr_1e-5": "needs more identities"})
+    calibration = replace(
+        challenger.calibration, refused={"fmr_1e-5": "needs more identities"}, caution="Few have most."
+    )
     card = card_of(data, evaluation, calibration, challenger.trained)
     assert card.startswith(f"# letters\n\n{verdict(evaluation)}\n\n## What it is\n")
     assert evaluation.champion
@@ -193,7 +195,7 @@ def test_the_card_says_what_is_to_be_known(data: Data, measured: tuple[Evaluatio
         f"\n| version 7 | {evaluation.champion.comparison.champion_eer:.2%} | {point.fmr} | {point.fnmr} |\n",
         f"\n| raw pixels | {evaluation.pixels.eer:.2%} |",
         f"\n- {evaluation.pairs}\n- {evaluation.one_shot}\n",
-        "\n- fmr_1e-5 was refused: needs more identities\n",
+        "\n- fmr_1e-5 was refused: needs more identities\n- Few have most.\n",
         f"\n{len(manifest.ok):,} images, in the median ",
         f"{len(split.identities('test'))} test ({evaluation.images:,} images).",
         "\n- data: `abc123`\n",
