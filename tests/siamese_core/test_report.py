@@ -108,6 +108,12 @@ def test_refusals_events_quarantine_and_lineage_are_told(page: str) -> None:
     assert "… and 101 more" in text
 
 
+def test_a_caution_about_intervals_is_told_where_there_is_one(full: Sample, page: str) -> None:
+    assert ">caution<" not in page
+    warned = replace(full, calibration=replace(full.calibration, caution="Few have most."))
+    assert "Few have most.</p>" in warned.page("letters", {})
+
+
 def test_few_errors_are_told_and_many_are_not() -> None:
     assert few_errors(rate(0, 50)) == "no errors: the upper end is 3/n (rule of 3)"
     assert few_errors(rate(1, 50)) == "1 error only: the interval is wide (rule of 30)"
