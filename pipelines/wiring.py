@@ -50,8 +50,9 @@ def train_and_register(
     config = as_json(locals())
     manifest, store, _ = ingest(data_dir, images)
     validate(manifest, store, validation)
+    metadata = evaluation.metadata, file_sha256(evaluation.metadata)
     files = split_file, file_sha256(split_file), evaluation.pairs, file_sha256(evaluation.pairs)
-    parts, listed = split_identities(manifest, split, *files, evaluation.one_shot, after=["validate"])
+    parts, listed = split_identities(manifest, split, *files, evaluation.one_shot, *metadata, after=["validate"])
     weights = file_sha256(encoder.weights_file)
     chosen = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
     trained = train(manifest, store, parts, chosen, encoder, training, model_name, seed, weights)
@@ -67,7 +68,7 @@ def train_and_register(
         evaluation,
         model_name,
         seed,
-        file_sha256(evaluation.metadata),
+        metadata[1],
     )
     version = register(
         manifest, store, parts, trained, calibrated, measured, calibration, promotion, model_name, seed, config

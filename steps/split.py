@@ -9,6 +9,7 @@ from integrations.zenml_cache import depends_on_code
 from siamese_core.config import SplitConfig
 from siamese_core.held_out import one_shot_paths, read_held_out_pairs
 from siamese_core.manifest import Manifest
+from siamese_core.metadata import read_metadata
 from siamese_core.pair_files import PairList
 from siamese_core.split import Split, make_split
 
@@ -22,11 +23,13 @@ def split(
     pairs: str | None,
     pairs_sha256: str | None,
     one_shot: int,
+    metadata: str | None,
+    metadata_sha256: str | None,
 ) -> tuple[Annotated[Split, "split"], Annotated[PairList, "pairs"]]:
     """Assigns every identity to a part, and reads the user's pairs; the hashes make the cache notice an edited file.
 
-    What is wrong with the protocols is said here, before anything is trained, and the pairs travel on as an artifact:
-    the machine that evaluates may see neither the file nor the images.
+    What is wrong with the protocols and the metadata is said here, before anything is trained. The pairs travel on as
+    an artifact: the machine that evaluates may see neither the file nor the images.
     """
     parts = make_split(manifest, split, Path(split_file).expanduser() if split_file else None)
     print("identities: " + ", ".join(f"{count:,} {part}" for part, count in parts.summary().items()))
@@ -35,4 +38,6 @@ def split(
         print(f"{pairs}: " + ", ".join(f"{count:,} {what}" for what, count in listed.summary().items()))
     if one_shot:
         one_shot_paths(manifest, parts)
+    if metadata:
+        read_metadata(Path(metadata).expanduser(), manifest, parts.rows(manifest, "test"))
     return parts, listed

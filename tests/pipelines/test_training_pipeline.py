@@ -217,8 +217,19 @@ def test_a_comment_in_the_loss_and_an_edited_csv_run_what_depends_on_them_alone(
     path.write_text(before)
     metadata.write_text(rows)
     assert done.returncode == 0, done.stdout + done.stderr
-    ran = dict.fromkeys(("ingest", "train", "evaluate", "register"), "completed")
+    ran = dict.fromkeys(("ingest", "split", "train", "evaluate", "register"), "completed")
     assert statuses() == dict.fromkeys(STEPS, "cached") | ran
+
+
+def test_a_wrong_metadata_file_ends_the_run_before_it_trains(project: Project, first_run: Any, metadata: Path) -> None:
+    rows = metadata.read_text()
+    metadata.write_text(rows + "letters/U+0041/Comic.png,script\n")
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    metadata.write_text(rows)
+    assert done.returncode != 0
+    assert re.search(r"metadata\.csv, line \d+: .*letters/U\+0041/Comic\.png", done.stdout + done.stderr)
+    assert statuses()["split"] == "failed"
+    assert "train" not in statuses()
 
 
 def test_one_image_more_runs_everything_and_mines_with_the_champion(
