@@ -75,9 +75,9 @@ def test_a_short_run_beats_raw_pixels_and_its_report_is_what_numpy_finds(
     # All pairs there are, so that no sample stands between the report and the count by hand.
     every_pair = {"max_genuine_pairs": 10**7, "max_impostor_pairs": 10**8, "bootstrap": 100}
     parameters: dict[str, Any] = {"data_dir": str(data), "model_name": f"short-{name}", "calibration": every_pair}
-    parameters["evaluation"] = {"robustness": False}
+    parameters |= {"evaluation": {"robustness": False}, "split": {"calibration": 0.1, "test": 0.1}}
     if name == "faces":
-        people = sorted(path.name for path in (data / "test").iterdir())
+        people = sorted(path.name for path in (data / "test").iterdir())[::3]
         split_file = session_folder / "faces_split.csv"
         split_file.write_text("identity,split\n" + "".join(f"test/{person},test\n" for person in people))
         parameters["split_file"] = str(split_file)

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from siamese_cli.evaluate import evaluate
+from siamese_cli.main import main
 from siamese_core.errors import DataError
 from tests.conftest import QUICK, Project
 
@@ -142,6 +144,42 @@ def test_evaluate_prints_a_table_of_lfw_pairs(project: Project, model: str, trac
     assert broken.returncode == 2
     assert "1 of the 6 images in lfw.txt cannot be read: people/P1/P1_0003.jpg: not an image" in broken.stderr
     assert "Traceback" not in broken.stderr
+
+
+HEADER = "path_a,path_b,same\n"
+SAME, OTHER = "people/P0/P0_0001.jpg,people/P0/P0_0002.jpg", "people/P0/P0_0001.jpg,people/P1/P1_0001.jpg"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"{HEADER}{SAME},1\npeople/P0/P0_0001.jpg,people/P9/x.jpg,0\n", r"people/P9/x\.jpg \(line 3, .*--images"),
+        ("1\nP0\t1\t2\nP0\t1\tnobody\t1\n", r"nobody/nobody_0001\.jpg \(line 3, no such folder\)"),
+        (f"{HEADER}{SAME},1\n", r"has only same pairs \(1\); add different pairs"),
+        (f"{HEADER}{SAME},1\n{SAME},0\n{OTHER},0\n", r"as same and as different; remove the wrong row"),
+        (f"{HEADER}{SAME},maybe\n{OTHER},0\n", r"line 2: same is 'maybe', but must be 1, 0, true or false"),
+        (f"a,b,label\n{SAME},1\n", r"line 1: the header is 'a,b,label'\. The first line must be path_a,path_b,same"),
+        ("", r"is empty or starts with an empty line\. The first line must be"),
+        (b"\xff\xfe\x00", r"is not UTF-8 text .* save it as UTF-8"),
+        (None, r"cannot be read: No such file or directory"),
+    ],
+)
+def test_a_bad_file_of_pairs_is_trouble_in_one_line(
+    model: str,
+    tracking: str,
+    people: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str | bytes | None,
+    told: str,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)
+    monkeypatch.chdir(people)
+    if content is not None:
+        Path("bad.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert main(["evaluate", "--model", model, "--pairs", "bad.csv", "--images", "."]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(rf"^siamese evaluate: .*bad\.csv.*{told}", line), line
 
 
 def test_evaluate_by_one_shot_tasks(project: Project, model: str, tracking: str, people: Path) -> None:
