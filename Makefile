@@ -64,11 +64,14 @@ test -f "$(DATASETS)/$(1).zip" || { echo "$(DATASETS)/$(1).zip is missing; name 
 mkdir -p data && $(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON)) -m zipfile -e "$(DATASETS)/$(1).zip" data/.unpacking && mv data/.unpacking/$(1) data/$(1) && rmdir data/.unpacking
 endef
 
+# Colours only where somebody sees them.
+TRAIN = [ -t 1 ] || export ZENML_LOGGING_COLORS_DISABLED=true; $(BIN)/zenml pipeline run pipelines.training.training_pipeline -c
+
 omniglot: $(READY) stack data-omniglot ## Train on Omniglot (about 15 minutes on 2 cores)
-	@$(BIN)/zenml pipeline run pipelines.training.training_pipeline -c configs/omniglot.yaml
+	@$(TRAIN) configs/omniglot.yaml
 
 faces: $(READY) stack data-faces ## Train on LFW (about 20 minutes on 2 cores)
-	@$(BIN)/zenml pipeline run pipelines.training.training_pipeline -c configs/faces.yaml
+	@$(TRAIN) configs/faces.yaml
 
 results: $(READY) ## Print the README's table of results
 	@$(BIN)/python -m benchmarks.results glyphs omniglot faces
