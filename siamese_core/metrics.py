@@ -123,7 +123,13 @@ def best_accuracy(curve: Roc) -> tuple[float, float]:
 
 
 def area_under_roc(genuine: Distances, impostor: Distances) -> float:
-    """The probability that a genuine pair is nearer than an impostor pair; ties count half."""
+    """The probability that a genuine pair is nearer than an impostor pair; ties count half.
+
+    Raises:
+        DataError: One kind of pairs is missing, or a distance is not finite.
+    """
+    check_finite(genuine, "genuine")
+    check_finite(impostor, "impostor")
     ordered = np.sort(impostor)
     below = np.searchsorted(ordered, genuine, side="left")
     up_to = np.searchsorted(ordered, genuine, side="right")
@@ -143,16 +149,6 @@ def sensitivity_index(genuine: Distances, impostor: Distances) -> float | None:
     check_finite(impostor, "impostor")
     spread = float(np.sqrt((genuine.var() + impostor.var()) / 2))
     return float(abs(impostor.mean() - genuine.mean()) / spread) if spread > 0 else None
-
-
-def tar_at_fmr(genuine: Distances, impostor: Distances, target: float) -> float:
-    """TAR = 1 − FNMR at the largest threshold whose FMR is *at most* the target, on these same pairs.
-
-    Raises:
-        DataError: One kind of pairs is missing, or a distance is not finite.
-    """
-    check_finite(genuine, "genuine")
-    return 1 - fnmr_at(genuine, threshold_at_fmr(impostor, target))
 
 
 class IdentityBootstrap:

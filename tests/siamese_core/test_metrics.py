@@ -18,7 +18,6 @@ from siamese_core.metrics import (
     fnmr_at,
     roc,
     sensitivity_index,
-    tar_at_fmr,
     threshold_at_fmr,
 )
 from siamese_core.pairs import PairDistances, labels_of, make_pairs, pair_distances
@@ -65,12 +64,13 @@ def test_eer_and_accuracy_are_the_best_of_all_thresholds(genuine: np.ndarray, im
 
 
 @given(DISTANCES, DISTANCES, st.floats(0.001, 0.999))
-def test_tar_is_the_best_of_all_thresholds_that_keep_the_fmr(
+def test_fnmr_at_an_fmr_is_the_best_of_all_thresholds_that_keep_the_fmr(
     genuine: np.ndarray, impostor: np.ndarray, target: float
 ) -> None:
     curve = roc(genuine, impostor)
     kept = curve.fmr <= target + 1e-12
-    assert tar_at_fmr(genuine, impostor, target) == pytest.approx(1 - curve.fnmr[kept].min(), abs=1e-12)
+    found = fnmr_at(genuine, threshold_at_fmr(impostor, target))
+    assert found == pytest.approx(curve.fnmr[kept].min(), abs=1e-12)
 
 
 def test_d_prime_of_a_toy_example_and_without_spread() -> None:
@@ -97,6 +97,8 @@ def test_missing_and_broken_distances_are_refused(bad: np.ndarray) -> None:
     for genuine, impostor in ((bad, good), (good, bad)):
         with pytest.raises(DataError):
             roc(genuine, impostor)
+        with pytest.raises(DataError):
+            area_under_roc(genuine, impostor)
     with pytest.raises(DataError):
         threshold_at_fmr(bad, 0.1)
 
