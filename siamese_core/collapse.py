@@ -30,7 +30,8 @@ class CollapseMonitor:
     ) -> None:
         """Counts the learner's present weights as good."""
         self._learner, self._margin, self._on_collapse = learner, margin, on_collapse
-        self.good = self.recent = learner.weights()
+        # Copies of their own: a checkpoint file takes no tensor twice.
+        self.good, self.recent = learner.weights(), learner.weights()
         self.warned = False
         self.events: list[dict[str, Any]] = []
 
@@ -67,7 +68,7 @@ class CollapseMonitor:
                 self._note(step, "collapse", f"{what}; {_ADVICE}")
             return
         self._learner.soften(self.good)
-        self.recent = self.good
+        self.recent = self._learner.weights()
         self._note(
             step,
             "recovery",
