@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from siamese_core.errors import DataError
 from siamese_core.metrics import threshold_at_fmr
-from siamese_core.pairs import Distances, Indices
+from siamese_core.pairs import Distances, Indices, check_embeddings
 
 _BLOCK = 256  # probes at a time
 
@@ -64,8 +64,7 @@ def search(embeddings: npt.NDArray[np.floating], labels: Indices, seed: int) -> 
     Raises:
         DataError: There are fewer than two identities, none has a second image, or an embedding is not finite.
     """
-    if bad := int((~np.isfinite(embeddings).all(axis=1)).sum()):
-        raise DataError(f"{bad} of {len(embeddings)} embeddings are not finite numbers.")
+    check_embeddings(embeddings)
     order = np.random.default_rng(seed).permutation(len(labels))
     identities, first = np.unique(labels[order], return_index=True)
     gallery = order[first]

@@ -55,12 +55,22 @@ class Roc:
 
 
 def fmr_at(impostor: Distances, threshold: float) -> float:
-    """Share of impostor distances below the threshold."""
+    """Share of impostor distances below the threshold.
+
+    Raises:
+        DataError: There are no distances, or not all of them are finite.
+    """
+    check_finite(impostor, "impostor")
     return float(np.mean(impostor < threshold))
 
 
 def fnmr_at(genuine: Distances, threshold: float) -> float:
-    """Share of genuine distances at or above the threshold."""
+    """Share of genuine distances at or above the threshold.
+
+    Raises:
+        DataError: There are no distances, or not all of them are finite.
+    """
+    check_finite(genuine, "genuine")
     return float(np.mean(genuine >= threshold))
 
 
@@ -166,7 +176,12 @@ class IdentityBootstrap:
             distances: Distances and identities of the pairs.
             resamples: Bootstrap draws, R.
             seed: Of the draws.
+
+        Raises:
+            DataError: One kind of pairs is missing, or a distance is not finite.
         """
+        check_finite(distances.genuine, "genuine")
+        check_finite(distances.impostor, "impostor")
         count = distances.identities
         rng = np.random.default_rng(seed)
         draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.errors import DataError
-from siamese_core.pairs import Indices, labels_of
+from siamese_core.pairs import Indices, check_embeddings, labels_of
 
 
 @dataclass(frozen=True)
@@ -145,13 +145,13 @@ def evaluate_one_shot(embeddings: npt.NDArray[np.floating], paths: list[str], wa
     """Measures an encoder by one-shot tasks within the folders of a folder tree.
 
     Args:
-        embeddings: (N, D) floats.
+        embeddings: (N, D) floats of length 1.
         paths: The N images, below the root, `/`-joined; `one_shot_layout` reads identities, groups and sources.
         way: Identities in a task.
         seed: Of the draws.
 
     Raises:
-        DataError: No group has two identities of two images.
+        DataError: No group has two identities of two images, or an embedding is not finite.
     """
     layout = one_shot_layout(paths)
     found = one_shot(embeddings[layout.rows], layout.labels, layout.groups, layout.sources, way, seed=seed)
@@ -184,7 +184,7 @@ def one_shot(
     the one, the queries by the other.
 
     Args:
-        embeddings: (N, D) floats.
+        embeddings: (N, D) floats of length 1.
         labels: (N,) int64 identities, 0 to I − 1.
         groups: (I,) int64, the group of each identity, 0 to G − 1.
         sources: (N,) int64, who made each image, 0 to S − 1; one image for an identity and a source.
@@ -193,8 +193,9 @@ def one_shot(
         seed: Of the draws.
 
     Raises:
-        DataError: No two sources have images of the same identities in some group.
+        DataError: No two sources have images of the same identities in some group, or an embedding is not finite.
     """
+    check_embeddings(embeddings)
     rng = np.random.default_rng(seed)
     image_of = np.full((len(groups), int(sources.max()) + 1), -1, np.int64)  # (I, S)
     image_of[labels, sources] = np.arange(len(labels))

@@ -195,6 +195,16 @@ def _sample_impostor(labels: Indices, wanted: int, rng: np.random.Generator) -> 
     return np.stack([keys // count, keys % count], axis=1)
 
 
+def check_embeddings(embeddings: npt.NDArray[np.floating]) -> None:
+    """Refuses embeddings that cannot be compared.
+
+    Raises:
+        DataError: An embedding is not finite.
+    """
+    if bad := int((~np.isfinite(embeddings).all(axis=1)).sum()):
+        raise DataError(f"{bad} of {len(embeddings)} embeddings are not finite numbers.")
+
+
 def labels_of(identities: list[str]) -> tuple[Indices, list[str]]:
     """Identities as numbers 0 to I − 1, and the sorted names behind the numbers."""
     names, labels = np.unique(np.array(identities, dtype=object), return_inverse=True)

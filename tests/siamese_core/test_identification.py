@@ -52,6 +52,28 @@ def test_ties_do_not_count_and_perfect_separation_does() -> None:
     assert (apart.rank_1(), apart.detection_and_identification_rate(0)) == (1, 1)
 
 
+def test_five_searches_counted_by_hand() -> None:
+    found = Search(
+        rank=np.array([1, 1, 2, 1, 3]),
+        mate=np.array([0.1, 0.5, 0.5, 0.9, 1.2]),
+        nearest_other=np.array([0.6, 0.7, 0.3, 1.0, 0.5]),
+        identities=4,
+    )
+    assert found.rank_1() == 3 / 5
+    assert found.cmc().tolist() == [3 / 5, 4 / 5, 1, 1]
+    # Nobody, 1, 2, 3 and all 5 raise a false alarm: thresholds 0.3, 0.5, 0.6, 0.7 and 1.0.
+    rates = [found.detection_and_identification_rate(share) for share in (0, 0.2, 0.4, 0.6, 1)]
+    assert rates == [1 / 5, 1 / 5, 2 / 5, 2 / 5, 3 / 5]
+
+
+@pytest.mark.parametrize(("probe", "rank", "cmc"), [(0.2, 1, [1, 1]), (0.5, 2, [0, 1]), (0.9, 2, [0, 1])])
+def test_a_single_search(probe: float, rank: int, cmc: list[float]) -> None:
+    """In the gallery is 0 of the probe's own identity, and 1 of another: halfway between is a tie."""
+    seed = next(s for s in range(50) if np.random.default_rng(s).permutation(3)[0] == 0)
+    found = search(np.array([[0.0], [probe], [1.0]]), np.array([0, 0, 1]), seed)
+    assert (found.rank.tolist(), found.cmc().tolist()) == ([rank], cmc)
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])
 def test_what_cannot_be_searched_is_refused(labels: list[int]) -> None:
     with pytest.raises(DataError, match="two identities"):

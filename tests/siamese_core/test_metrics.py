@@ -99,8 +99,66 @@ def test_missing_and_broken_distances_are_refused(bad: np.ndarray) -> None:
             roc(genuine, impostor)
         with pytest.raises(DataError):
             area_under_roc(genuine, impostor)
-    with pytest.raises(DataError):
-        threshold_at_fmr(bad, 0.1)
+        with pytest.raises(DataError):
+            sensitivity_index(genuine, impostor)
+        compared = PairDistances(
+            genuine, impostor, np.zeros(len(genuine), np.int64), np.tile([0, 1], (len(impostor), 1)), identities=2
+        )
+        with pytest.raises(DataError):
+            IdentityBootstrap(compared, 10, seed=0)
+    for rate in (threshold_at_fmr, fmr_at, fnmr_at):
+        with pytest.raises(DataError):
+            rate(bad, 0.1)
+
+
+@given(DISTANCES, DISTANCES)
+def test_figures_do_not_depend_on_the_order_of_the_pairs(genuine: np.ndarray, impostor: np.ndarray) -> None:
+    turned = genuine[::-1], impostor[::-1]
+    assert equal_error_rate(roc(*turned)) == equal_error_rate(roc(genuine, impostor))
+    assert best_accuracy(roc(*turned)) == best_accuracy(roc(genuine, impostor))
+    assert area_under_roc(*turned) == pytest.approx(area_under_roc(genuine, impostor), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("genuine", "impostor", "eer", "area", "accuracy"),
+    [(0.2, 0.7, 0, 1, 1), (0.7, 0.2, 1, 0, 0.5), (0.4, 0.4, 0.5, 0.5, 0.5)],
+)
+def test_one_pair_of_each_kind(genuine: float, impostor: float, eer: float, area: float, accuracy: float) -> None:
+    pair = np.array([genuine]), np.array([impostor])
+    assert equal_error_rate(roc(*pair))[0] == eer
+    assert area_under_roc(*pair) == area
+    assert best_accuracy(roc(*pair))[0] == accuracy
+    assert sensitivity_index(*pair) is None
+    for target in (0, 0.5, 1):  # one impostor pair supports no threshold above it
+        assert threshold_at_fmr(pair[1], target) == impostor
+
+
+def test_distances_that_are_all_equal_promise_nothing() -> None:
+    same = np.full(6, 0.5)
+    curve = roc(same, same)
+    assert curve.fmr.tolist() == [0, 1]
+    assert curve.fnmr.tolist() == [1, 0]
+    assert best_accuracy(curve)[0] == 0.5
+    assert sensitivity_index(same, same) is None
+    for target in (0, 0.1, 0.9, 1):
+        assert threshold_at_fmr(same, target) == 0.5  # strictly below it there is none
+        assert fmr_at(same, threshold_at_fmr(same, target)) == 0
+
+
+def test_the_bootstrap_of_ties_perfect_separation_and_one_pair() -> None:
+    apart = PairDistances(
+        np.full(3, 0.1), np.full(3, 0.9), np.arange(3), np.array([[0, 1], [0, 2], [1, 2]]), identities=3
+    )
+    bootstrap = IdentityBootstrap(apart, 50, seed=0)
+    between = [(rate.value, rate.errors, rate.pairs, rate.high) for rate in bootstrap.rates(0.5, 0.9)]
+    assert between == [(0, 0, 3, 1), (0, 0, 3, 1)]  # 3 / 3 by the rule of three
+    at_the_tie = [rate.value for rate in bootstrap.rates(0.9, 0.9)]
+    assert at_the_tie == [0, 0]  # impostors at the threshold do not match
+    assert [rate.value for rate in bootstrap.rates(0.1, 0.9)] == [0, 1]  # nor do genuine pairs
+    single = PairDistances(np.array([0.1]), np.array([0.9]), np.array([0]), np.array([[0, 1]]), identities=2)
+    fmr, fnmr = IdentityBootstrap(single, 50, seed=0).rates(1.0, 0.9)
+    assert (fmr.value, fmr.errors, fmr.high) == (1, 1, 1)
+    assert (fnmr.value, fnmr.errors, fnmr.high) == (0, 0, 1)
 
 
 @pytest.fixture

@@ -20,6 +20,29 @@ def test_perfect_embeddings_make_no_error_and_chance_is_chance(rng: np.random.Ge
     assert len(found.groups) == 2
 
 
+@pytest.mark.parametrize("way", [2, 3])
+def test_embeddings_that_are_all_equal_err_as_chance_does(way: int) -> None:
+    # One of the images on show is the right one, whatever tells between equals.
+    same = np.tile(np.array([1, 0], np.float32), (24, 1))
+    found = one_shot(same, LABELS, GROUPS, SOURCES, way, draws=7)
+    assert found.error == pytest.approx(1 - 1 / way, abs=1e-9)
+    assert found.queries == 2 * 7 * way
+
+
+def test_two_identities_with_two_images_are_enough() -> None:
+    labels, sources, groups = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([0, 0])
+    told = np.eye(2, dtype=np.float32)
+    assert one_shot(told[[0, 0, 1, 1]], labels, groups, sources, draws=5).error == 0
+    assert one_shot(told[[0, 1, 1, 0]], labels, groups, sources, draws=5).error == 1  # each looks like the other
+
+
+def test_what_is_not_a_number_is_refused() -> None:
+    embeddings = np.eye(6, dtype=np.float32)[LABELS]
+    embeddings[3] = np.nan
+    with pytest.raises(DataError, match="1 of 24 embeddings are not finite"):
+        one_shot(embeddings, LABELS, GROUPS, SOURCES)
+
+
 def test_a_group_is_never_compared_with_another() -> None:
     # Identity i of both groups shares an embedding: harmless within groups.
     shared = np.eye(3, dtype=np.float32)[LABELS % 3]

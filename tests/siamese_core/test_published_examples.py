@@ -68,6 +68,26 @@ def test_the_area_is_scikit_learns(genuine: np.ndarray, impostor: np.ndarray) ->
 
 
 @given(DISTANCES, DISTANCES)
+def test_the_equal_error_rate_is_where_scikit_learns_rates_are_closest(
+    genuine: np.ndarray, impostor: np.ndarray
+) -> None:
+    false_positive, true_positive, _ = roc_curve(*labelled(genuine, impostor), drop_intermediate=False)
+    closest = np.abs(false_positive - (1 - true_positive)).argmin()
+    expected = (false_positive[closest] + 1 - true_positive[closest]) / 2
+    assert equal_error_rate(roc(genuine, impostor))[0] == pytest.approx(expected, abs=1e-9)
+
+
+@given(DISTANCES, DISTANCES, st.integers(0, 19).map(lambda n: n / 20))
+def test_tar_at_an_fmr_is_scikit_learns_best_within_it(
+    genuine: np.ndarray, impostor: np.ndarray, target: float
+) -> None:
+    false_positive, true_positive, _ = roc_curve(*labelled(genuine, impostor), drop_intermediate=False)
+    kept = false_positive <= target + 1e-12
+    expected = true_positive[kept].max()
+    assert 1 - fnmr_at(genuine, threshold_at_fmr(impostor, target)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(DISTANCES, DISTANCES)
 def test_the_best_accuracy_is_scikit_learns_at_that_threshold(genuine: np.ndarray, impostor: np.ndarray) -> None:
     accuracy, threshold = best_accuracy(roc(genuine, impostor))
     truth, scores = labelled(genuine, impostor)
