@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from siamese_core.evaluation import Evaluation
 from tests.conftest import REPOSITORY, Project
 
 DATASETS = REPOSITORY.parent / "shared" / "data"
@@ -31,13 +32,13 @@ def shortened(project: Project, name: str, **parameters: Any) -> Path:
 
 
 def embedded(project: Project, model: str, data: Path, out: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The identity and embedding of every image, from what the registered model's users get."""
+    """The path and embedding of every image, from what the registered model's users get."""
     uri = project.run("siamese", "tracking-uri").stdout.strip()
     done = project.run("siamese", "embed", "--model", model, str(data), "-o", str(out), MLFLOW_TRACKING_URI=uri)
     assert done.returncode == 0, done.stderr
     found = np.load(out)
-    identities = [Path(path).parent.relative_to(data).as_posix() for path in found["paths"].tolist()]
-    return np.array(identities), found["embeddings"].astype(np.float64)
+    paths = [Path(path).relative_to(data).as_posix() for path in found["paths"].tolist()]
+    return np.array(paths), found["embeddings"].astype(np.float64)
 
 
 def by_hand(names: np.ndarray, x: np.ndarray, thresholds: dict[str, float]) -> dict[str, Any]:
@@ -57,13 +58,32 @@ def by_hand(names: np.ndarray, x: np.ndarray, thresholds: dict[str, float]) -> d
     }
 
 
-def counts_in(report: str, kind: str) -> dict[str, tuple[int, int]]:
-    """Errors and pairs of each operating point, as the page shows them."""
+def rank_1_by_hand(names: np.ndarray, x: np.ndarray) -> float:
+    """Every image but one of its identity searched for among one of each, which the run's seed 0 draws."""
+    gallery: dict[str, int] = {}
+    for row in np.random.default_rng(0).permutation(len(names)).tolist():
+        gallery.setdefault(names[row], row)
+    people, places = np.array(list(gallery)), list(gallery.values())
+    searched = np.setdiff1d(np.arange(len(names)), places)
+    nearest = (x[searched] @ x[places].T).argmax(1)
+    return float((people[nearest] == names[searched]).mean())
+
+
+def figure_in(report: str, before: str) -> float:
+    """The first number that the page shows after some text, per cent as a share."""
+    found = re.search(rf"{re.escape(before)}(?:<[^>]*>)*([0-9.]+)(%?)", report)
+    assert found, before
+    return float(found[1]) / (100 if found[2] else 1)
+
+
+def rates_in(report: str, kind: str) -> dict[str, tuple[float, int, int]]:
+    """The share, errors and pairs of each operating point, as the page shows them."""
     rows = re.findall(r'<td data-label="operating point"><b>([^<]+)</b>.*?</tr>', report)
-    found = re.findall(rf'data-label="{kind} on test">.*?<small>([0-9,]+) of ([0-9,]+) pairs', report, re.S)
+    pattern = rf'data-label="{kind} on test"><b>([0-9.]+)%</b>.*?<small>([0-9,]+) of ([0-9,]+) pairs'
+    found = re.findall(pattern, report, re.S)
     return {
-        name: (int(wrong.replace(",", "")), int(pairs.replace(",", "")))
-        for name, (wrong, pairs) in zip(rows, found, strict=True)
+        name: (float(share) / 100, int(wrong.replace(",", "")), int(pairs.replace(",", "")))
+        for name, (share, wrong, pairs) in zip(rows, found, strict=True)
     }
 
 
@@ -89,24 +109,43 @@ def test_a_short_run_beats_raw_pixels_and_its_report_is_what_numpy_finds(
     evaluation = steps["evaluate"].outputs["evaluation"][0].load()
     assert evaluation.model.eer < 0.6 * evaluation.pixels.eer
 
-    tested = set(steps["split"].outputs["split"][0].load().identities("test"))
-    identities, embeddings = embedded(project, f"models:/short-{name}@champion", data, session_folder / f"{name}.npz")
-    chosen = np.isin(identities, list(tested))
+    # The test images in the store's order: a draw of the seed is by place.
+    manifest = steps["ingest"].outputs["image_manifest"][0].load()
+    split = steps["split"].outputs["split"][0].load()
+    tested = manifest.ok["path"].iloc[split.rows(manifest, "test")].tolist()
+    paths, embeddings = embedded(project, f"models:/short-{name}@champion", data, session_folder / f"{name}.npz")
+    place = {path: row for row, path in enumerate(paths.tolist())}
+    embeddings = embeddings[[place[path] for path in tested]]
+    identities = np.array([Path(path).parent.as_posix() for path in tested])
+    assert set(identities.tolist()) == set(split.identities("test"))
+    check(evaluation, str(steps["evaluate"].outputs["evaluation_report"][0].load()), identities, embeddings)
+
+
+def check(evaluation: Evaluation, page: str, identities: np.ndarray, embeddings: np.ndarray) -> None:
+    """What was measured, and what the page says, against the figures by hand; distances differ by rounding."""
     points = evaluation.model.points
-    thresholds = {key: point.threshold for key, point in points.items()}
-    found = by_hand(identities[chosen], embeddings[chosen], thresholds)
+    found = by_hand(identities, embeddings, {key: point.threshold for key, point in points.items()})
+    rank_1 = rank_1_by_hand(identities, embeddings)
+    assert evaluation.figures is not None
+    some = 2 / evaluation.figures.searches
     assert evaluation.model.eer == pytest.approx(found["eer"], abs=1e-4)
     assert evaluation.model.auc == pytest.approx(found["auc"], abs=1e-5)
-    page = str(steps["evaluate"].outputs["evaluation_report"][0].load())
+    assert evaluation.figures.rank_1 == pytest.approx(rank_1, abs=some)
+    # The page rounds to 0.01 % and to 0.0001.
+    assert figure_in(page, "<span>equal error rate</span>") == pytest.approx(found["eer"], abs=1e-4 + 5e-5)
+    assert figure_in(page, "<span>rank-1</span>") == pytest.approx(rank_1, abs=some + 5e-5)
+    of_the_model = page[page.index("<b>this model</b>") :]
+    assert figure_in(of_the_model, 'data-label="AUC">') == pytest.approx(found["auc"], abs=1e-5 + 5e-5)
     genuine_pairs, impostor_pairs = found["pairs"]
     for kind, wrong, pairs in (
         ("FMR", found["false matches"], impostor_pairs),
         ("FNMR", found["false non-matches"], genuine_pairs),
     ):
-        shown = counts_in(page, kind)
+        shown = rates_in(page, kind)
         assert shown.keys() == points.keys()
-        for key, (errors, of) in shown.items():
+        for key, (share, errors, of) in shown.items():
             assert of == pairs
-            assert errors == pytest.approx(wrong[key], abs=2 + 2e-4 * wrong[key])  # distances differ by rounding
+            assert errors == pytest.approx(wrong[key], abs=2 + 2e-4 * wrong[key])
+            assert share == pytest.approx(errors / pairs, abs=5.1e-5)
             rate = points[key].fmr if kind == "FMR" else points[key].fnmr
             assert rate.value == pytest.approx(errors / pairs, abs=1e-9)
