@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+import yaml
 from zenml import get_step_context
 
 from siamese_core import __version__
@@ -21,6 +22,11 @@ def origin(manifest: Manifest) -> dict[str, str]:
         "zenml_run": run.name,
         "zenml_run_id": str(run.id),
     }
+
+
+def configuration() -> str:
+    """All parameters of the pipeline run of this step, as YAML."""
+    return yaml.safe_dump(get_step_context().pipeline_run.config.parameters, sort_keys=False)
 
 
 def code_version() -> str:

@@ -47,6 +47,7 @@ def report_page(
     store: ImageStore,
     name: str,
     lineage: Mapping[str, str] | None = None,
+    configuration: str = "",
 ) -> str:
     """The report of one model as an HTML page; the same values give the same bytes.
 
@@ -57,7 +58,8 @@ def report_page(
         manifest: For names and the quarantine.
         store: For the pictures of the worst errors.
         name: Of the model.
-        lineage: Where the model comes from, by name: data, code, run, configuration, seed.
+        lineage: Where the model comes from, by name: data, code, run, seed.
+        configuration: All parameters of the run, as text.
     """
     distances, det, roc = charts.distance_chart(evaluation), charts.det_chart(evaluation), charts.roc_chart(evaluation)
     parts = [
@@ -74,7 +76,7 @@ def report_page(
         _map(evaluation, manifest, store),
         _training(trained),
         Section("data", "Data", sections.data_quality(manifest)),
-        Section("lineage", "Lineage", sections.lineage(lineage) if lineage else ""),
+        Section("lineage", "Lineage", sections.lineage(lineage, configuration) if lineage else ""),
         Section("words", "Words", sections.glossary()),
     ]
     shown = [part for part in parts if part.body]

@@ -170,9 +170,13 @@ def data_quality(manifest: Manifest) -> str:
     return _tiles(shown) + (_quarantine(manifest) if found["quarantined"] else "")
 
 
-def lineage(origin: Mapping[str, str]) -> Html:
-    """Where the model comes from."""
-    return table(["what", "value"], [[name, Html(f"<code>{escape(value)}</code>")] for name, value in origin.items()])
+def lineage(origin: Mapping[str, str], configuration: str) -> Html:
+    """Where the model comes from, and with which parameters."""
+    found = table(["what", "value"], [[name, Html(f"<code>{escape(value)}</code>")] for name, value in origin.items()])
+    if not configuration:
+        return found
+    all_of_it = f"<details><summary>The whole configuration</summary><pre>{escape(configuration)}</pre></details>"
+    return Html(found + all_of_it)
 
 
 def glossary() -> Html:

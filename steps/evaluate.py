@@ -7,7 +7,7 @@ from typing import Annotated
 from zenml import step
 from zenml.types import HTMLString
 
-from integrations.lineage import origin
+from integrations.lineage import configuration, origin
 from integrations.mlflow_registry import load_champion
 from integrations.mlflow_tracking import log_evaluation
 from integrations.zenml_cache import depends_on_code
@@ -64,7 +64,7 @@ def evaluate(
         champion=_champion(embedder, manifest, store, split, calibration, model_name, seed),
     )
     lineage = origin(manifest) | {"seed": str(seed)}
-    page = report_page(measured, calibrated, encoder, manifest, store, model_name, lineage)
+    page = report_page(measured, calibrated, encoder, manifest, store, model_name, lineage, configuration())
     place = log_evaluation(measured.metrics(), figures(measured, encoder), page)
     print(verdict(measured))
     for found in filter(None, (measured.pairs, measured.one_shot, measured.champion)):

@@ -165,6 +165,7 @@ class TestFirstRun:
         page = Path(place).read_text(encoding="utf-8")
         assert "letters: verification report" in page
         assert artifact("ingest", "image_manifest").sha256() in page
+        assert "  steps: 120\n" in page, "the whole configuration"
 
     def test_the_registry_has_a_complete_champion(self, project: Project) -> None:
         from mlflow.tracking import MlflowClient

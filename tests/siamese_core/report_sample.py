@@ -38,8 +38,10 @@ class Sample:
     manifest: Manifest
     store: ImageStore
 
-    def page(self, name: str = "sample", lineage: dict[str, str] | None = None) -> str:
-        return report_page(self.evaluation, self.calibration, self.trained, self.manifest, self.store, name, lineage)
+    def page(self, name: str = "sample", lineage: dict[str, str] | None = None, configuration: str = "") -> str:
+        """The report."""
+        parts = self.evaluation, self.calibration, self.trained, self.manifest, self.store
+        return report_page(*parts, name, lineage, configuration)
 
     def bare(self) -> "Sample":
         """Only what every evaluation has."""

@@ -108,6 +108,13 @@ def test_refusals_events_quarantine_and_lineage_are_told(page: str) -> None:
     assert "… and 101 more" in text
 
 
+def test_the_whole_configuration_is_there_where_it_is_known(full: Sample, page: str) -> None:
+    assert "<details>" not in page
+    told = full.page("letters", {"run": "abc123"}, f"training:\n  steps: 120 {HOSTILE}\n")
+    assert f"training:\n  steps: 120 {HOSTILE}\n" in Reader(told).text
+    assert HOSTILE not in told
+
+
 def test_a_caution_about_intervals_is_told_where_there_is_one(full: Sample, page: str) -> None:
     assert ">caution<" not in page
     warned = replace(full, calibration=replace(full.calibration, caution="Few have most."))
