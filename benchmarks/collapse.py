@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.in_process import Data, Recipe, fit, prepare
 from siamese_core.config import EncoderConfig, ImageConfig, SplitConfig, TrainingConfig, TripletConfig
-from siamese_core.glyphs import make_glyphs
+from siamese_core.data.glyphs import make_glyphs
 
 
 def line(name: str, data: Data, recipe: Recipe, seeds: range) -> str:

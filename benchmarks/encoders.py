@@ -15,7 +15,7 @@ import torch
 
 from siamese_core.config import EncoderConfig
 from siamese_core.devices import computes_in_bfloat16
-from siamese_core.encoders import Encoder, make_encoder
+from siamese_core.network.encoders import Encoder, make_encoder
 
 _BATCH = 144
 _ROUNDS = 7

@@ -8,14 +8,14 @@ import yaml
 from pydantic import TypeAdapter
 
 from siamese_core.config import EncoderConfig, ImageConfig, SplitConfig, TrainingConfig, TripletConfig
-from siamese_core.encoders import make_encoder
-from siamese_core.ingest import ingest
-from siamese_core.manifest import Manifest
-from siamese_core.split import Split, make_split
-from siamese_core.store import ImageStore
-from siamese_core.trained import TrainedEncoder
-from siamese_core.training import train, training_images
-from siamese_core.triplets import build_triplets
+from siamese_core.data.ingest import ingest
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split, make_split
+from siamese_core.data.store import ImageStore
+from siamese_core.network.encoders import make_encoder
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.training.loop import train, training_images
+from siamese_core.triplets.offline import build_triplets
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def prepare(data_dir: Path, folder: Path, recipe: Recipe, split_file: Path | Non
 
 
 def fit(data: Data, recipe: Recipe, seed: int) -> tuple[TrainedEncoder, dict[str, float]]:
-    """Builds triplets with a fresh encoder and trains; what `siamese_core.training.train` returns."""
+    """Builds triplets with a fresh encoder and trains; what `siamese_core.training.loop.train` returns."""
     fresh = make_encoder(recipe.encoder, recipe.images.channels, seed)
     triplets = build_triplets(
         fresh, data.manifest, data.store, data.split, recipe.triplets, recipe.training.margin, seed

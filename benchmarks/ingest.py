@@ -20,7 +20,7 @@ from PIL import Image
 
 from benchmarks.measure import Absent, Cost, Line, compare, growth, in_process, peak_memory
 from siamese_core.config import ImageConfig
-from siamese_core.ingest import Ingested, ingest
+from siamese_core.data.ingest import Ingested, ingest
 
 _PER_IDENTITY, _DISTINCT = 10, 100
 _IMAGES = ImageConfig()

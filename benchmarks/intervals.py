@@ -22,12 +22,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from benchmarks.in_process import Data, fit, prepare, read_recipe
-from siamese_core.calibration import Calibration, calibrate
+from siamese_core.arrays import Indices, labels_of
+from siamese_core.calibration.expected_rates import Concentration, Interval
+from siamese_core.calibration.operating_points import Calibration, calibrate
 from siamese_core.config import CalibrationConfig
-from siamese_core.embedding import embed
-from siamese_core.metrics import IdentityBootstrap, Rate, fmr_at, fnmr_at
-from siamese_core.pairs import Indices, PairDistances, few_of_each, labels_of, make_pairs, pair_distances
-from siamese_core.prediction import Concentration, Interval
+from siamese_core.metrics.bootstrap import IdentityBootstrap
+from siamese_core.metrics.pairs import PairDistances, few_of_each, make_pairs, pair_distances
+from siamese_core.metrics.rates import Rate, fmr_at, fnmr_at
+from siamese_core.network.embedding import embed
 
 _DATA = {"omniglot": Path("data/omniglot_background"), "faces": Path("data/lfw_view1")}
 _HEAD = [

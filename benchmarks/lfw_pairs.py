@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.in_process import Data, fit, prepare, read_recipe
-from siamese_core.calibration import calibrate
+from siamese_core.calibration.operating_points import calibrate
 from siamese_core.config import CalibrationConfig
-from siamese_core.embedding import RowEmbedder
-from siamese_core.held_out import read_held_out_pairs, rows_of
-from siamese_core.pair_files import PairList
-from siamese_core.pairs import pair_distances, part_pairs
-from siamese_core.protocols import evaluate_pairs
-from siamese_core.trained import TrainedEncoder
+from siamese_core.data.pair_lists import PairList, read_held_out_pairs, rows_of
+from siamese_core.evaluation.held_out import part_pairs
+from siamese_core.evaluation.protocols import evaluate_pairs
+from siamese_core.metrics.pairs import pair_distances
+from siamese_core.network.embedding import RowEmbedder
+from siamese_core.network.trained import TrainedEncoder
 
 
 def accuracy(trained: TrainedEncoder, data: Data, listed: PairList, seed: int) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from benchmarks.measure import Absent, Cost, Line, compare, growth, in_process, measure, require
 from siamese_core.devices import choose_device
-from siamese_core.distances import squared_distances
-from siamese_core.mining import batch_hard, semi_hard
+from siamese_core.triplets.distances import squared_distances
+from siamese_core.triplets.mining import batch_hard, semi_hard
 
 Mine = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 

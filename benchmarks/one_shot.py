@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.in_process import fit, prepare, read_recipe
-from siamese_core.embedding import embed
-from siamese_core.held_out import one_shot_paths
-from siamese_core.one_shot import OneShotResult, evaluate_one_shot
+from siamese_core.evaluation.one_shot_layout import one_shot_paths
+from siamese_core.evaluation.one_shot_tasks import OneShotResult, evaluate_one_shot
+from siamese_core.network.embedding import embed
 
 _HELD_OUT = 6
 _WAY = 20

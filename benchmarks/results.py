@@ -7,8 +7,8 @@ import sys
 
 from siamese_cli.show import facts
 from siamese_cli.tracking import use_tracking
-from siamese_core.results import SystemResult
-from siamese_core.wording import percent
+from siamese_core.evaluation.results import SystemResult
+from siamese_core.report.wording import percent
 
 HEAD = [
     "data",

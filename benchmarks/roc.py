@@ -15,10 +15,10 @@ from torch import Tensor
 
 from benchmarks.measure import Absent, Cost, Line, compare, growth, in_process, measure, require
 from benchmarks.mining import batch_of
-from siamese_core.all_pairs import count_pairs
+from siamese_core.arrays import Indices
 from siamese_core.devices import choose_device
-from siamese_core.distances import squared_distances
-from siamese_core.pairs import Indices
+from siamese_core.metrics.all_pairs import count_pairs
+from siamese_core.triplets.distances import squared_distances
 
 _FMR, _WARM_UP = 1e-4, 64
 

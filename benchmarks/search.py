@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.measure import Absent, Cost, Line, compare, growth, in_process, peak_memory, require
 from siamese_core.devices import computes_in_bfloat16
-from siamese_core.search import find_nearest, nearest
+from siamese_core.triplets.neighbours import find_nearest, nearest
 
 _DIM, _K, _MOST_QUERIES, _REPEATS = 128, 10, 10_000, 3
 FULL, QUICK = [10_000, 30_000, 100_000], [500]

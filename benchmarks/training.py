@@ -2,7 +2,7 @@
 
 Three loops, each in a process of its own, in turns, with the same network, image size, P×K, optimiser and precision:
 
-* ours: `siamese_core.training.train`, from the image store to the last step.
+* ours: `siamese_core.training.loop.train`, from the image store to the last step.
 * compute only: one batch that is on the device already, over and over: augmentation, forward, mining, loss, backward,
   optimiser's step. Not in it: choosing a batch, reading it, moving it to the device. Augmentation counts as compute
   since ours runs on the device; a second line leaves it out.
@@ -39,19 +39,19 @@ from benchmarks.measure import (
     require,
     synchronize,
 )
-from siamese_core.augment import augment, draw_changes
+from siamese_core.arrays import Indices, labels_of
 from siamese_core.config import AugmentConfig, EncoderConfig, ImageConfig, TrainingConfig, TripletConfig
+from siamese_core.data.glyphs import make_glyphs
+from siamese_core.data.ingest import ingest
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.store import ImageStore
 from siamese_core.devices import choose_device, computes_in_bfloat16
-from siamese_core.embedding import embed, to_tensor
-from siamese_core.encoders import Encoder, make_encoder
-from siamese_core.glyphs import make_glyphs
-from siamese_core.ingest import ingest
-from siamese_core.manifest import Manifest
-from siamese_core.objective import objective
-from siamese_core.pairs import Indices, labels_of
-from siamese_core.store import ImageStore
-from siamese_core.training import TrainingImages, train
-from siamese_core.triplets import Triplets, choose_triplets, neighbour_graph
+from siamese_core.network.embedding import embed, to_tensor
+from siamese_core.network.encoders import Encoder, make_encoder
+from siamese_core.training.augment import augment, draw_changes
+from siamese_core.training.loop import TrainingImages, train
+from siamese_core.triplets.objective import objective
+from siamese_core.triplets.offline import Triplets, choose_triplets, neighbour_graph
 
 _IMAGES = ImageConfig(size=32, color="grey", invert=True)
 _ENCODER = EncoderConfig(embedding_dim=64)
@@ -296,7 +296,7 @@ def _peer_batches(folder: Path, sizes: Sizes, workers: int, device: torch.device
 
 
 def _peer_transform() -> Any:
-    """What `siamese_core.augment` does by default, in torchvision's words; the encoder takes 0 to 255."""
+    """What `siamese_core.training.augment` does by default, in torchvision's words; the encoder takes 0 to 255."""
     from torchvision import transforms
 
     change = AugmentConfig()

@@ -6,7 +6,7 @@ The stack is made active for this checkout only (in `.zen/`). The user's global 
 import os
 from pathlib import Path
 
-from integrations import quiet_libraries  # noqa: F401  (before ZenML is imported)
+from siamese_integrations import quiet_libraries  # noqa: F401  (before ZenML is imported)
 
 os.environ.setdefault("ZENML_LOGGING_VERBOSITY", "ERROR")
 

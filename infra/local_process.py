@@ -23,8 +23,8 @@ from zenml.step_operators import BaseStepOperator, BaseStepOperatorConfig, BaseS
 from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
 from zenml.utils import source_utils
 
-from integrations.zenml_output import show_errors_plainly
 from siamese_core.errors import SiameseError
+from siamese_integrations.zenml_output import show_errors_plainly
 
 _LIFELINE = "SIAMESE_LIFELINE_FD"
 _SECONDS_TO_END = 10.0

@@ -1,6 +1,5 @@
 """The same again on a schedule: new data in, a new version only where something has changed."""
 
-from integrations.zenml_pipeline import checked_pipeline
 from pipelines.wiring import STEPS, train_and_register
 from siamese_core.config import (
     CalibrationConfig,
@@ -13,6 +12,7 @@ from siamese_core.config import (
     TripletConfig,
     ValidationConfig,
 )
+from siamese_integrations.zenml_pipeline import checked_pipeline
 from steps.conclude import conclude
 
 

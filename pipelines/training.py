@@ -1,6 +1,5 @@
 """From folders of images to a registered verifier."""
 
-from integrations.zenml_pipeline import checked_pipeline
 from pipelines.wiring import STEPS, train_and_register
 from siamese_core.config import (
     CalibrationConfig,
@@ -13,6 +12,7 @@ from siamese_core.config import (
     TripletConfig,
     ValidationConfig,
 )
+from siamese_integrations.zenml_pipeline import checked_pipeline
 
 
 @checked_pipeline(*STEPS)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from integrations.lineage import file_sha256
-from integrations.parameters import as_json
 from siamese_core.config import (
     CalibrationConfig,
     EncoderConfig,
@@ -15,6 +13,8 @@ from siamese_core.config import (
     TripletConfig,
     ValidationConfig,
 )
+from siamese_integrations.lineage import file_sha256
+from siamese_integrations.parameters import as_json
 from steps.build_triplets import build_triplets
 from steps.calibrate import calibrate
 from steps.evaluate import evaluate

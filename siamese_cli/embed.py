@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from siamese_cli.models import load_verifier
-from siamese_core.embedding import Embeddings
+from siamese_core.arrays import Embeddings
+from siamese_core.data.images import load_image
+from siamese_core.data.ingest import list_files
 from siamese_core.errors import DataError, UnreadableImageError
-from siamese_core.images import load_image
-from siamese_core.ingest import list_files
 from siamese_core.progress import track
 from siamese_core.verifier import Verifier
 

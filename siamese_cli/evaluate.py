@@ -8,13 +8,13 @@ from typing import Any
 
 from siamese_cli.embed import embed_readable
 from siamese_cli.models import load_verifier
+from siamese_core.data.ingest import list_files
+from siamese_core.data.pair_lists import read_pairs
 from siamese_core.errors import DataError
-from siamese_core.ingest import list_files
-from siamese_core.one_shot import OneShotResult
-from siamese_core.one_shot import evaluate_one_shot as measure_one_shot
-from siamese_core.pair_files import read_pairs
-from siamese_core.protocols import KFold, PairsResult, evaluate_pairs
-from siamese_core.results import PointResult
+from siamese_core.evaluation.one_shot_tasks import OneShotResult
+from siamese_core.evaluation.one_shot_tasks import evaluate_one_shot as measure_one_shot
+from siamese_core.evaluation.protocols import KFold, PairsResult, evaluate_pairs
+from siamese_core.evaluation.results import PointResult
 
 _EXAMPLES = 5
 

@@ -155,8 +155,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _readable(path: Path) -> None:
     """Names the file where `verify` alone would only give the reason."""
+    from siamese_core.data.images import read_file
     from siamese_core.errors import UnreadableImageError
-    from siamese_core.images import read_file
 
     try:
         read_file(path)
@@ -257,10 +257,10 @@ def _remove_schedule(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    import integrations.quiet_libraries  # noqa: F401
-    from integrations.config_file import check_config
+    import siamese_integrations.quiet_libraries  # noqa: F401
     from pipelines.retraining import retraining_pipeline
     from siamese_core.errors import ConfigError
+    from siamese_integrations.config_file import check_config
 
     try:
         # Its parameters are the training pipeline's, its steps those and one more.
@@ -284,7 +284,7 @@ def _tracking_uri(options: argparse.Namespace) -> int:
 
 
 def _glyphs(options: argparse.Namespace) -> int:
-    from siamese_core.glyphs import make_glyphs
+    from siamese_core.data.glyphs import make_glyphs
 
     characters, images = make_glyphs(options.folder, options.characters, options.seed)
     print(

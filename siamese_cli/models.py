@@ -65,7 +65,7 @@ def promote_by_hand(name: str, version: str) -> None:
     use_tracking()
     from mlflow.exceptions import MlflowException
 
-    from integrations.mlflow_registry import promote
+    from siamese_integrations.mlflow_registry import promote
 
     try:
         promote(name, version, "promoted by hand")
@@ -85,7 +85,7 @@ def rollback(name: str) -> tuple[str, str]:
     from siamese_cli.tracking import use_tracking
 
     use_tracking()
-    from integrations.mlflow_registry import champions, promote, version_of
+    from siamese_integrations.mlflow_registry import champions, promote, version_of
 
     present = version_of(name, "champion")
     if present is None:
@@ -110,7 +110,7 @@ def history(name: str) -> list[dict[str, str]]:
     from siamese_cli.tracking import use_tracking
 
     use_tracking()
-    from integrations.mlflow_registry import versions
+    from siamese_integrations.mlflow_registry import versions
 
     found = [
         {
@@ -131,6 +131,6 @@ def _registered(uri: str) -> Path:
     from siamese_cli.tracking import use_tracking
 
     use_tracking()
-    from integrations.mlflow_registry import verifier_folder
+    from siamese_integrations.mlflow_registry import verifier_folder
 
     return verifier_folder(uri)

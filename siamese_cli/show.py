@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from siamese_cli.models import model_folder, only_champion
-from siamese_core.calibration import Calibration
-from siamese_core.evaluation import Evaluation
-from siamese_core.metrics import Rate
-from siamese_core.results import PointResult
+from siamese_core.calibration.operating_points import Calibration
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.evaluation.results import PointResult
+from siamese_core.metrics.rates import Rate
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _registered(uri: str) -> dict[str, str]:
     import mlflow
     from mlflow.tracking import MlflowClient
 
-    from integrations.report_place import report_place
+    from siamese_integrations.report_place import report_place
 
     client = MlflowClient()
     name, _, alias = uri.removeprefix("models:/").partition("@")

@@ -7,7 +7,7 @@ from siamese_core.errors import ModelError
 
 def use_tracking() -> str:
     """Points MLflow at the stack's records, unless the user has pointed it elsewhere; returns the URI."""
-    import integrations.quiet_libraries  # noqa: F401
+    import siamese_integrations.quiet_libraries  # noqa: F401
 
     uri = tracking_uri()
     import mlflow
@@ -24,7 +24,7 @@ def tracking_uri() -> str:
     """
     if given := os.environ.get("MLFLOW_TRACKING_URI"):
         return given
-    import integrations.quiet_libraries  # noqa: F401
+    import siamese_integrations.quiet_libraries  # noqa: F401
 
     os.environ.setdefault("ZENML_LOGGING_VERBOSITY", "ERROR")
     from infra.bootstrap_stack import tracker_uri

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from siamese_core.images import Pixels
+from siamese_core.arrays import Pixels
 
 _TILE, _GAP = 64, 4
 _LARGEST = 160

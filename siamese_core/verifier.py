@@ -9,11 +9,12 @@ from typing import Self
 
 import numpy as np
 
-from siamese_core.calibration import Calibration
-from siamese_core.embedding import Embeddings, embed
+from siamese_core.arrays import Embeddings, Pixels
+from siamese_core.calibration.operating_points import Calibration
+from siamese_core.data.images import ImageSource, load_image
 from siamese_core.errors import ModelError
-from siamese_core.images import ImageSource, Pixels, load_image
-from siamese_core.trained import TrainedEncoder
+from siamese_core.network.embedding import embed
+from siamese_core.network.trained import TrainedEncoder
 
 FILES = ("encoder.safetensors", "encoder.json", "calibration.json")
 

@@ -1,3 +1,3 @@
 """The steps of the pipelines, one a file: each reads artifacts, calls siamese_core, and returns artifacts."""
 
-from integrations import quiet_libraries, zenml_materializer  # noqa: F401  (ZenML learns how to store our artifacts)
+from siamese_integrations import quiet_libraries, zenml_materializer  # noqa: F401  (ZenML learns how to store our artifacts)

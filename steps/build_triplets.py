@@ -4,16 +4,16 @@ from typing import Annotated
 
 from zenml import step
 
-from integrations.mlflow_registry import load_champion
-from integrations.zenml_cache import depends_on_code
 from siamese_core.config import EncoderConfig, TripletConfig
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split
+from siamese_core.data.store import ImageStore
 from siamese_core.devices import choose_device
-from siamese_core.encoders import Encoder, make_encoder
-from siamese_core.manifest import Manifest
-from siamese_core.split import Split
-from siamese_core.store import ImageStore
-from siamese_core.triplets import Triplets
-from siamese_core.triplets import build_triplets as choose
+from siamese_core.network.encoders import Encoder, make_encoder
+from siamese_core.triplets.offline import Triplets
+from siamese_core.triplets.offline import build_triplets as choose
+from siamese_integrations.mlflow_registry import load_champion
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)

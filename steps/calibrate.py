@@ -4,17 +4,18 @@ from typing import Annotated
 
 from zenml import step
 
-from integrations.zenml_cache import depends_on_code
-from siamese_core.calibration import Calibration
-from siamese_core.calibration import calibrate as fit
+from siamese_core.calibration.expected_rates import Concentration
+from siamese_core.calibration.operating_points import Calibration
+from siamese_core.calibration.operating_points import calibrate as fit
 from siamese_core.config import CalibrationConfig
-from siamese_core.embedding import embed
-from siamese_core.manifest import Manifest
-from siamese_core.pairs import pair_distances, part_pairs
-from siamese_core.prediction import Concentration
-from siamese_core.split import Split
-from siamese_core.store import ImageStore
-from siamese_core.trained import TrainedEncoder
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split
+from siamese_core.data.store import ImageStore
+from siamese_core.evaluation.held_out import part_pairs
+from siamese_core.metrics.pairs import pair_distances
+from siamese_core.network.embedding import embed
+from siamese_core.network.trained import TrainedEncoder
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__))

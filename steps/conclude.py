@@ -4,8 +4,8 @@ from typing import Annotated
 
 from zenml import get_step_context, log_metadata, step
 
-from integrations.mlflow_registry import promotion_of
-from siamese_core.manifest import Manifest
+from siamese_core.data.manifest import Manifest
+from siamese_integrations.mlflow_registry import promotion_of
 
 
 # Never cached: it tells of this run.

@@ -7,27 +7,28 @@ from typing import Annotated
 from zenml import step
 from zenml.types import HTMLString
 
-from integrations.lineage import configuration, origin
-from integrations.mlflow_registry import load_champion
-from integrations.mlflow_tracking import log_evaluation
-from integrations.zenml_cache import depends_on_code
-from siamese_core.calibration import Calibration
-from siamese_core.champion import compare_with_champion
+from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import CalibrationConfig, EvaluationConfig
-from siamese_core.embedding import Embedder, RowEmbedder, embed
-from siamese_core.evaluation import Evaluation
-from siamese_core.evaluation import evaluate as measure
-from siamese_core.manifest import Manifest
-from siamese_core.own_protocols import measure_one_shot, measure_pairs
-from siamese_core.pair_files import PairList
-from siamese_core.plots import figures
-from siamese_core.report import report_page
-from siamese_core.results import ChampionResult
-from siamese_core.robustness import measure_robustness
-from siamese_core.split import Split
-from siamese_core.store import ImageStore
-from siamese_core.trained import TrainedEncoder
-from siamese_core.wording import verdict
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.pair_lists import PairList
+from siamese_core.data.split import Split
+from siamese_core.data.store import ImageStore
+from siamese_core.evaluation.champion import compare_with_champion
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.evaluation.evaluate import evaluate as measure
+from siamese_core.evaluation.one_shot_tasks import measure_one_shot
+from siamese_core.evaluation.protocols import measure_pairs
+from siamese_core.evaluation.results import ChampionResult
+from siamese_core.evaluation.robustness import measure_robustness
+from siamese_core.network.embedding import Embedder, RowEmbedder, embed
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.report.page import report_page
+from siamese_core.report.plots import figures
+from siamese_core.report.wording import verdict
+from siamese_integrations.lineage import configuration, origin
+from siamese_integrations.mlflow_registry import load_champion
+from siamese_integrations.mlflow_tracking import log_evaluation
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)

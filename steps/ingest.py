@@ -8,12 +8,12 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from integrations.previous_ingest import PROVENANCE, find_previous, provenance
 from siamese_core.config import ImageConfig
-from siamese_core.ingest import IngestIndex
-from siamese_core.ingest import ingest as read_images
-from siamese_core.manifest import Manifest
-from siamese_core.store import ImageStore
+from siamese_core.data.ingest import IngestIndex
+from siamese_core.data.ingest import ingest as read_images
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.store import ImageStore
+from siamese_integrations.previous_ingest import PROVENANCE, find_previous, provenance
 
 
 # Never cached: only a look at the folder tells whether it has changed. The steps after it are cached by content.

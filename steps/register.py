@@ -7,23 +7,23 @@ from typing import Annotated
 
 from zenml import step
 
-from integrations.lineage import origin
-from integrations.mlflow_registry import CHAMPION, load_champion, promote, reject, version_of
-from integrations.mlflow_registry import register as register_version
-from integrations.zenml_cache import depends_on_code
-from siamese_core.calibration import Calibration
-from siamese_core.champion import compare_with_champion
+from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import CalibrationConfig, PromotionConfig
-from siamese_core.embedding import RowEmbedder
-from siamese_core.evaluation import Evaluation
-from siamese_core.gate import Decision, decide
-from siamese_core.manifest import Manifest
-from siamese_core.model_card import model_card
-from siamese_core.results import ChampionResult
-from siamese_core.split import Split
-from siamese_core.store import ImageStore
-from siamese_core.trained import TrainedEncoder
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split
+from siamese_core.data.store import ImageStore
+from siamese_core.evaluation.champion import compare_with_champion
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.evaluation.gate import Decision, decide
+from siamese_core.evaluation.results import ChampionResult
+from siamese_core.network.embedding import RowEmbedder
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.report.model_card import model_card
 from siamese_core.verifier import Verifier
+from siamese_integrations.lineage import origin
+from siamese_integrations.mlflow_registry import CHAMPION, load_champion, promote, reject, version_of
+from siamese_integrations.mlflow_registry import register as register_version
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from zenml import step
 
-from integrations.zenml_cache import depends_on_code
 from siamese_core.config import SplitConfig
-from siamese_core.held_out import one_shot_paths, read_held_out_pairs
-from siamese_core.manifest import Manifest
-from siamese_core.metadata import read_metadata
-from siamese_core.pair_files import PairList
-from siamese_core.split import Split, make_split
+from siamese_core.data.image_metadata import read_metadata
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.pair_lists import PairList, read_held_out_pairs
+from siamese_core.data.split import Split, make_split
+from siamese_core.evaluation.one_shot_layout import one_shot_paths
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__))

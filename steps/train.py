@@ -6,18 +6,18 @@ from typing import Annotated
 
 from zenml import step
 
-from integrations.checkpoint_store import checkpoint_of
-from integrations.mlflow_registry import load_champion
-from integrations.mlflow_tracking import log_history, log_parameters
-from integrations.zenml_cache import depends_on_code
 from siamese_core.config import EncoderConfig, TrainingConfig
-from siamese_core.manifest import Manifest
-from siamese_core.split import Split
-from siamese_core.store import ImageStore
-from siamese_core.trained import TrainedEncoder
-from siamese_core.training import train as fit
-from siamese_core.training import training_images
-from siamese_core.triplets import Triplets
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split
+from siamese_core.data.store import ImageStore
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.training.loop import train as fit
+from siamese_core.training.loop import training_images
+from siamese_core.triplets.offline import Triplets
+from siamese_integrations.checkpoint_store import checkpoint_of
+from siamese_integrations.mlflow_registry import load_champion
+from siamese_integrations.mlflow_tracking import log_history, log_parameters
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from zenml import save_artifact, step
 from zenml.types import HTMLString
 
-from integrations.great_expectations_suite import run_checks
-from integrations.zenml_cache import depends_on_code
 from siamese_core.config import ValidationConfig
+from siamese_core.data.checks import describe, failures, report_json
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.store import ImageStore
 from siamese_core.errors import DataError
-from siamese_core.manifest import Manifest
-from siamese_core.quality import data_page, describe, failures, report_json
-from siamese_core.store import ImageStore
+from siamese_core.report.data_page import data_page
+from siamese_integrations.great_expectations_suite import run_checks
+from siamese_integrations.zenml_cache import depends_on_code
 
 
 @step(cache_policy=depends_on_code(__file__))

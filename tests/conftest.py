@@ -18,14 +18,16 @@ _SESSION = Path(tempfile.mkdtemp(prefix="siamese-tests-", dir=_BASE))
 # Before anything imports ZenML: the user's own configuration is not touched.
 os.environ["ZENML_CONFIG_PATH"] = str(_SESSION / "zenml")
 os.environ["ZENML_LOGGING_COLORS_DISABLED"] = "true"
+# Training gives the same bits only with the same number of threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
-import integrations.quiet_libraries  # noqa: E402, F401
+import siamese_integrations.quiet_libraries  # noqa: E402, F401
 from siamese_core.config import ImageConfig  # noqa: E402
-from siamese_core.glyphs import make_glyphs  # noqa: E402
-from siamese_core.ingest import ingest  # noqa: E402
-from siamese_core.manifest import Manifest  # noqa: E402
-from siamese_core.store import ImageStore  # noqa: E402
+from siamese_core.data.glyphs import make_glyphs  # noqa: E402
+from siamese_core.data.ingest import ingest  # noqa: E402
+from siamese_core.data.manifest import Manifest  # noqa: E402
+from siamese_core.data.store import ImageStore  # noqa: E402
 
 # An example may take long on a busy machine; that is no failure.
 settings.register_profile("busy", deadline=None)
@@ -113,7 +115,7 @@ def project(session_folder: Path) -> Iterator[Project]:
     """The copy, with its stack."""
     folder = session_folder / "project"
     folder.mkdir()
-    for name in ("integrations", "infra", "pipelines", "siamese_cli", "siamese_core", "steps", "configs"):
+    for name in ("siamese_integrations", "infra", "pipelines", "siamese_cli", "siamese_core", "steps", "configs"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     made = Project(folder)
     done = made.run("python", "-m", "infra.bootstrap_stack")

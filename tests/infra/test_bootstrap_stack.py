@@ -11,7 +11,7 @@ def fresh(tmp_path: Path) -> tuple[Project, dict[str, str]]:
     """A checkout and a ZenML configuration of their own."""
     folder = tmp_path / "checkout"
     folder.mkdir()
-    for name in ("integrations", "infra", "siamese_core", "siamese_cli", "steps", "pipelines"):
+    for name in ("siamese_integrations", "infra", "siamese_core", "siamese_cli", "steps", "pipelines"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return Project(folder), {"ZENML_CONFIG_PATH": str(tmp_path / "zenml")}
 

@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from siamese_core.data.split import Split
 from siamese_core.errors import DataError
-from siamese_core.split import Split
 from tests.conftest import Project
 from tests.infra.test_local_process import config, read_until, start
 
@@ -72,7 +72,7 @@ def test_a_damaged_artifact_is_noticed(project: Project, stack: str, endpoint: s
     """One byte is changed in the store; loading compares with the hash that was recorded."""
     from zenml.client import Client
 
-    from integrations.zenml_materializer import FolderMaterializer
+    from siamese_integrations.zenml_materializer import FolderMaterializer
 
     run = Client().get_pipeline("training_pipeline").last_run
     (version,) = run.steps["split"].outputs["split"]

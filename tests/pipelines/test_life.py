@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from siamese_core.glyphs import make_glyphs
+from siamese_core.data.glyphs import make_glyphs
 from tests.conftest import QUICK, Project
 
 NAME = "life"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from siamese_core.evaluation import Evaluation
+from siamese_core.evaluation.evaluate import Evaluation
 from tests.conftest import REPOSITORY, Project
 
 DATASETS = REPOSITORY.parent / "shared" / "data"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from integrations.mlflow_registry import LONGEST_DESCRIPTION
 from siamese_core.config import SplitConfig
-from siamese_core.split import hashed_part
+from siamese_core.data.split import hashed_part
+from siamese_integrations.mlflow_registry import LONGEST_DESCRIPTION
 from tests.conftest import QUICK, Project
 
 STEPS = ["ingest", "validate", "split", "build_triplets", "train", "calibrate", "evaluate", "register"]

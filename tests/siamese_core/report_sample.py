@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from siamese_core.calibration import Calibration, OperatingPoint
+from siamese_core.calibration.operating_points import Calibration, OperatingPoint
 from siamese_core.config import EncoderConfig, ImageConfig
-from siamese_core.evaluation import Evaluation
-from siamese_core.manifest import Manifest, make_table
-from siamese_core.metrics import Rate, area_under_roc, equal_error_rate, roc
-from siamese_core.report import report_page
-from siamese_core.results import (
+from siamese_core.data.manifest import Manifest, make_table
+from siamese_core.data.store import ImageStore
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.evaluation.results import (
     Curves,
     EmbeddingMap,
     Figures,
@@ -21,8 +20,9 @@ from siamese_core.results import (
     Slice,
     SystemResult,
 )
-from siamese_core.store import ImageStore
-from siamese_core.trained import TrainedEncoder
+from siamese_core.metrics.rates import Rate, area_under_roc, equal_error_rate, roc
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.report.page import report_page
 
 HOSTILE = '</script><img src=x onerror="document.title=1">&\u2028'
 TARGETS = {"eer": None, "accuracy": None, "fmr_1e-1": 0.1, "fmr_1e-2": 0.01, "fmr_1e-3": 0.001}

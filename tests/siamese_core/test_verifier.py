@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from siamese_core import Verifier
-from siamese_core.calibration import calibrate
+from siamese_core.calibration.operating_points import calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
-from siamese_core.encoders import make_encoder
 from siamese_core.errors import ModelError, UnreadableImageError
-from siamese_core.pairs import make_pairs, pair_distances
-from siamese_core.trained import TrainedEncoder
+from siamese_core.metrics.pairs import make_pairs, pair_distances
+from siamese_core.network.encoders import make_encoder
+from siamese_core.network.trained import TrainedEncoder
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""The arrays that flow, by name, and the checks that go with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.errors import DataError
+
+# (N, H, W, C) uint8 images.
+Pixels = npt.NDArray[np.uint8]
+# (n,) or (n, 2) int64 positions of images, or pairs of them.
+Indices = npt.NDArray[np.int64]
+# (N,) int64 identities of images, 0 to I − 1.
+Labels = npt.NDArray[np.int64]
+# (N, D) float32 of length 1.
+Embeddings = npt.NDArray[np.float32]
+# (n,) float64 squared L2.
+Distances = npt.NDArray[np.float64]
+
+
+def labels_of(identities: list[str]) -> tuple[Indices, list[str]]:
+    """Identities as numbers 0 to I − 1, and the sorted names behind the numbers."""
+    names, labels = np.unique(np.array(identities, dtype=object), return_inverse=True)
+    return labels.astype(np.int64), names.tolist()
+
+
+def check_embeddings(embeddings: npt.NDArray[np.floating]) -> None:
+    """Refuses embeddings that cannot be compared.
+
+    Raises:
+        DataError: An embedding is not finite.
+    """
+    if bad := int((~np.isfinite(embeddings).all(axis=1)).sum()):
+        raise DataError(f"{bad} of {len(embeddings)} embeddings are not finite numbers.")
+
+
+def check_finite(distances: Distances, kind: str) -> None:
+    """Refuses to measure what is not there.
+
+    Raises:
+        DataError: There are no distances, or not all of them are finite.
+    """
+    if len(distances) == 0:
+        raise DataError(f"There are no {kind} pairs.")
+    if not np.isfinite(distances).all():
+        raise DataError(f"{int((~np.isfinite(distances)).sum())} {kind} distances are not finite numbers.")

@@ -1,0 +1,1 @@
+"""Thresholds, probabilities, and the error rates to expect."""

@@ -1,0 +1,241 @@
+"""Where the error rates of identities that nobody has seen will lie, from the calibration identities alone.
+
+A threshold keeps its target exactly on the identities that it was chosen on, so their error says nothing. What is
+stated is where the rate will be found on *new identities*: as many, with as many images, as those that will test, or
+as those that calibrate. That rate differs from the calibrated one by chance in which identities set the threshold, and
+by chance in which come then. So the interval is that of an observation whose variance is the sum of both:
+
+1. Pairs that share an identity are not independent. The variance of a rate over the choice of identities is that for
+   dyads (Aronow, Samii & Assenova 2015, "Cluster-robust variance estimation for dyadic data", Political Analysis 23):
+   the squared sum of each identity's pairs, summed, less what that counts twice. Of new identities it is larger where
+   few of them have most of the images: the part that identities bring grows with the sum of their squared shares.
+2. The sum says how many independent observations would vary as much. For these the exact binomial interval (Clopper
+   & Pearson 1934) is right where errors are few, and never below 0 or above 1. A variance that hangs on few identities
+   is itself uncertain; the observations are reduced by Student's t at its degrees of freedom (Korn & Graubard 1998,
+   "Confidence intervals for proportions with small expected number of positive counts", Survey Methodology 24).
+3. The intervals of several operating points hold *together*: their level follows from the largest of as many correlated
+   normal variables (Hothorn, Bretz & Westfall 2008, "Simultaneous inference", Biometrical Journal 50).
+
+`python -m benchmarks.intervals` measures how often that holds on real data: docs/calibration.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.arrays import Indices, check_finite
+from siamese_core.metrics.pairs import PairDistances, Pairs
+
+_NORMAL_DRAWS = 20_000
+Influence = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a rate is stated to lie, ends included."""
+
+    low: float
+    high: float
+
+    def holds(self, rate: float) -> bool:
+        """Whether a rate lies inside."""
+        return self.low <= rate <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:.2%} to {self.high:.2%}"
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """How few identities the pairs of a part come from: sums of squared shares (Kish 1965, Survey Sampling).
+
+    Attributes:
+        genuine: Of each identity's share of the genuine pairs: 1 over the identities, where these are alike.
+        impostor: Of each identity's share of the impostor pairs, which sum to 2.
+        dyads: Of each pair of identities' share of the impostor pairs.
+    """
+
+    genuine: float
+    impostor: float
+    dyads: float
+
+    @classmethod
+    def of(cls, genuine_identity: Indices, impostor_identities: Indices) -> Self:
+        """Of pairs by their identities, (G,) and (M, 2) int64."""
+        count = int(max(genuine_identity.max(), impostor_identities.max())) + 1
+        _, of_dyad = np.unique(_dyad_keys(impostor_identities, count), return_counts=True)
+        return cls(
+            _squared_shares(np.bincount(genuine_identity), len(genuine_identity)),
+            _squared_shares(np.bincount(impostor_identities.ravel()), len(impostor_identities)),
+            _squared_shares(of_dyad, len(impostor_identities)),
+        )
+
+    @classmethod
+    def of_pairs(cls, pairs: Pairs) -> Self:
+        """Of pairs that have not been compared yet."""
+        return cls.of(pairs.labels[pairs.genuine[:, 0]], pairs.labels[pairs.impostor])
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """An error rate, and how much it hangs on which identities were there.
+
+    Attributes:
+        rate: errors / pairs.
+        influence: (I,) what each identity adds to the rate's deviation.
+        variance: Of the difference between this rate and that of the new identities.
+        units: Independent observations, if pairs depended on nothing but their (pair of) identities.
+        pairs: Pairs that were counted.
+    """
+
+    rate: float
+    influence: Influence
+    variance: float
+    units: float
+    pairs: int
+
+    def observations(self, level: float) -> float:
+        """Independent observations that would vary as much, as far as the variance is known at a level (two-sided)."""
+        from scipy.special import ndtri, stdtrit  # here, so that a verifier starts without it
+
+        identities = len(self.influence)
+        if self.variance <= 0 or identities < 2:
+            return self.units
+        variance = self.variance * identities / (identities - 1)
+        certain = (ndtri(level / 2) / stdtrit(_degrees_of_freedom(self.influence), level / 2)) ** 2
+        return float(min(self.rate * (1 - self.rate) / variance, self.pairs) * certain)
+
+    def interval(self, level: float) -> Interval:
+        """Where the rate of the new identities lies; it misses with a probability of `level`, half at each end."""
+        return Interval(self._low(level), self.upper(level / 2))
+
+    def upper(self, miss: float) -> float:
+        """What the rate of the new identities exceeds with a probability of `miss`."""
+        from scipy.special import betaincinv
+
+        trials = self.observations(2 * miss)
+        errors = self.rate * trials
+        return float(betaincinv(errors + 1, trials - errors, 1 - miss)) if trials > errors else 1.0
+
+    def _low(self, level: float) -> float:
+        from scipy.special import betaincinv
+
+        trials = self.observations(level)
+        errors = self.rate * trials
+        low = float(betaincinv(errors, trials - errors + 1, level / 2)) if errors > 0 else 0.0
+        # The new identities are about twice as many observations as the difference is: less than one error is none.
+        return low if low * 2 * trials >= 1 else 0.0
+
+
+class IdentityEvidence:
+    """The evidence of one set of pairs at any threshold."""
+
+    def __init__(self, distances: PairDistances, new: Concentration | None = None) -> None:
+        """Groups the pairs by identity and by pair of identities, once for all thresholds.
+
+        Args:
+            distances: Of the calibration identities.
+            new: Of the pairs that the new identities will give; as these do, where it is not known.
+
+        Raises:
+            DataError: There are no genuine or no impostor pairs, or a distance is not finite.
+        """
+        check_finite(distances.genuine, "genuine")
+        check_finite(distances.impostor, "impostor")
+        self._distances = distances
+        self._known = Concentration.of(distances.genuine_identity, distances.impostor_identities)
+        self._new = new or self._known
+        self._of_identity = np.bincount(distances.genuine_identity, minlength=distances.identities)  # (I,)
+        dyads, self._dyad = np.unique(
+            _dyad_keys(distances.impostor_identities, distances.identities), return_inverse=True
+        )
+        self._of_dyad = np.bincount(self._dyad)  # (Q,) pairs of each pair of identities
+        self._ends = dyads // distances.identities, dyads % distances.identities
+
+    def fnmr(self, threshold: float) -> Evidence:
+        """Of the share of genuine pairs at or above the threshold."""
+        wrong = self._distances.genuine >= threshold
+        errors = np.bincount(self._distances.genuine_identity[wrong], minlength=len(self._of_identity))
+        rate, influence = _deviation(errors, self._of_identity)
+        known, new = self._known.genuine, self._new.genuine
+        return Evidence(
+            rate, influence, float(influence @ influence) * (1 + new / known), 1 / (known + new), len(wrong)
+        )
+
+    def fmr(self, threshold: float) -> Evidence:
+        """Of the share of impostor pairs below the threshold."""
+        wrong = self._distances.impostor < threshold
+        rate, deviation = _deviation(np.bincount(self._dyad[wrong], minlength=len(self._of_dyad)), self._of_dyad)
+        first, second = (np.bincount(end, deviation, minlength=self._distances.identities) for end in self._ends)
+        influence = np.asarray(first + second, np.float64)
+        known, new = self._known, self._new
+        of_dyads = float(deviation @ deviation)
+        # Each pair of identities is in the sum twice more than it varies.
+        of_identities = max(float(influence @ influence) - 2 * of_dyads, 0.0)
+        variance = of_identities * (1 + new.impostor / known.impostor) + of_dyads * (1 + new.dyads / known.dyads)
+        return Evidence(rate, influence, variance, 1 / (known.dyads + new.dyads), len(wrong))
+
+
+def joint_intervals(found: Sequence[Evidence], confidence: float, seed: int) -> list[Interval]:
+    """Intervals that hold all at once with this confidence, for the rates of new identities.
+
+    Args:
+        found: The rates, from the same identities.
+        confidence: Such as 0.95.
+        seed: Of the draws behind the joint level.
+    """
+    level = _joint_level(np.array([each.influence for each in found]), confidence, seed)
+    return [each.interval(level) for each in found]
+
+
+def units_needed(target: float, confidence: float) -> int:
+    """Independent observations without an error after which the rate of as many new ones is at most the target."""
+    return math.ceil(2 * math.log(1 - confidence) / math.log1p(-target))
+
+
+def _joint_level(influences: Influence, confidence: float, seed: int) -> float:
+    """The two-sided level at which each of several correlated normal variables must be tested.
+
+    Args:
+        influences: (P, I) of P rates; where a rate has none, it counts as independent of the others.
+        confidence: That all hold at once.
+        seed: Of the draws.
+    """
+    from scipy.special import ndtr
+
+    length = np.sqrt((influences**2).sum(1, keepdims=True))
+    directions = influences / np.where(length > 0, length, 1)
+    correlation = directions @ directions.T
+    np.fill_diagonal(correlation, 1)
+    drawn = np.random.default_rng(seed).multivariate_normal(np.zeros(len(correlation)), correlation, _NORMAL_DRAWS)
+    return float(2 * ndtr(-np.quantile(np.abs(drawn).max(1), confidence)))
+
+
+def _deviation(errors: Indices, pairs: Indices) -> tuple[float, Influence]:
+    """The rate, and what each group of pairs adds to its deviation (the rate is a ratio of two sums)."""
+    rate = errors.sum() / pairs.sum()
+    return float(rate), (errors - rate * pairs) / pairs.sum()
+
+
+def _dyad_keys(identities: Indices, count: int) -> Indices:
+    """(M,): a number for each pair of identities, (M, 2), in whichever order."""
+    keys: Indices = np.sort(identities, axis=1) @ np.array([count, 1])
+    return keys
+
+
+def _squared_shares(pairs: Indices, total: int) -> float:
+    return float(((pairs / total) ** 2).sum())
+
+
+def _degrees_of_freedom(influence: Influence) -> float:
+    """Of a variance that is a sum of squares: as many as make its own variance right (Satterthwaite 1946)."""
+    squares = influence[influence != 0] ** 2
+    most = max(len(squares) - 1, 1)
+    excess = float((squares**2).sum() / squares.sum() ** 2) - 1 / len(squares)
+    return min(max(2 / excess, 1), most) if excess > 0 else most

@@ -1,0 +1,295 @@
+"""Calibration: named operating points and the probability of "same", from identities kept for it alone."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.arrays import Distances
+from siamese_core.artifact import from_json, read_json, write_json
+from siamese_core.calibration.expected_rates import (
+    Concentration,
+    IdentityEvidence,
+    Interval,
+    joint_intervals,
+    units_needed,
+)
+from siamese_core.config import CalibrationConfig, operating_point_name
+from siamese_core.errors import ModelError
+from siamese_core.metrics.bootstrap import IdentityBootstrap
+from siamese_core.metrics.pairs import PairDistances
+from siamese_core.metrics.rates import Rate, best_accuracy, equal_error_rate, roc, threshold_at_fmr
+
+# A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
+# 1/target: fewer, and the threshold hangs on a handful of look-alikes.
+_EXPECTED_FALSE_MATCHES = 10
+# Where a smaller share of the identities has half of the genuine pairs, the rates of the whole are those of a few.
+_DOMINATING_SHARE = 0.05
+
+# A threshold and its FMR target.
+_Wanted = tuple[float, float | None]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold with what it was chosen for and what it measured on the calibration identities.
+
+    Attributes:
+        name: `eer`, `accuracy`, `fmr_1e-2` …
+        threshold: Pairs with a distance below it are "same".
+        target_fmr: The false-match rate it keeps, or None for `eer` and `accuracy`.
+        fmr: Measured false-match rate.
+        fnmr: Measured false-non-match rate.
+        expected_fmr: Where the FMR of as many new identities will lie, at all points at once with the calibration's
+            confidence; None in a calibration that an older version saved.
+        expected_fnmr: The same for the FNMR.
+    """
+
+    name: str
+    threshold: float
+    target_fmr: float | None
+    fmr: Rate
+    fnmr: Rate
+    expected_fmr: Interval | None = None
+    expected_fnmr: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All that turns a distance into a decision.
+
+    Attributes:
+        points: The operating points by name.
+        default: Name of the one that is used when none is asked for.
+        refused: Name → why the data cannot support this operating point.
+        slope: The probability of "same" is 1 / (1 + exp(slope · distance − intercept)), for equal numbers of
+            genuine and impostor pairs; positive.
+        intercept: See `slope`.
+        eer: Equal error rate on the calibration identities.
+        identities: Number of calibration identities.
+        images: Number of their images.
+        confidence: Level of all intervals.
+        conservative: Whether FMR thresholds keep their target on new identities with that confidence, or just on the
+            calibration identities.
+        caution: Why the intervals may be too narrow, or nothing.
+    """
+
+    points: dict[str, OperatingPoint]
+    default: str
+    refused: dict[str, str]
+    slope: float
+    intercept: float
+    eer: float
+    identities: int
+    images: int
+    confidence: float = 0.95
+    conservative: bool = False
+    caution: str = ""
+
+    def point(self, name: str | None = None) -> OperatingPoint:
+        """The operating point of a name, or the default one.
+
+        Raises:
+            ModelError: There is none; the message lists those there are, and why one was refused.
+        """
+        name = name or self.default
+        if name in self.points:
+            return self.points[name]
+        why = f" {self.refused[name]}" if name in self.refused else ""
+        raise ModelError(f"No operating point {name!r}.{why} There are: {', '.join(self.points)}.")
+
+    def probability(self, distance: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The probability that a pair at this distance is genuine, when both kinds are equally likely."""
+        exponent = self.slope * np.asarray(distance, np.float64) - self.intercept
+        return np.asarray(1 / (1 + np.exp(np.clip(exponent, -700, 700))))
+
+    def log_ratio(self, distance: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The natural logarithm of the likelihood ratio genuine : impostor, which the probability stands for."""
+        return self.intercept - self.slope * np.asarray(distance, np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Writes `calibration.json`."""
+        write_json(folder / "calibration.json", asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads `calibration.json`."""
+        return from_json(cls, read_json(folder / "calibration.json"))
+
+    def summary(self) -> dict[str, Any]:
+        """Thresholds and the EER."""
+        return {
+            "default": self.default,
+            "eer": self.eer,
+            "identities": self.identities,
+            "thresholds": {name: point.threshold for name, point in self.points.items()},
+            "refused": self.refused,
+        }
+
+
+def calibrate(
+    distances: PairDistances,
+    config: CalibrationConfig,
+    images: int,
+    seed: int,
+    new: Concentration | None = None,
+) -> Calibration:
+    """Finds the operating points and the probability curve.
+
+    Args:
+        distances: Pairs of calibration identities only.
+        config: Targets, default and intervals.
+        images: Number of images behind the pairs.
+        seed: Of the bootstrap and the joint level of the expected rates.
+        new: How the pairs of the identities that will test spread over them (their errors are not asked for): the
+            expected rates are of as many identities with as many images. Where it is not known, of as many as these.
+
+    Returns:
+        The calibration. A target that the pairs cannot support is refused in words; if it is the default, the
+        nearest supported target takes its place, or the EER where there is none.
+
+    Raises:
+        DataError: There are no genuine or no impostor pairs, or a distance is not finite.
+    """
+    evidence = IdentityEvidence(distances, new)
+    curve = roc(distances.genuine, distances.impostor)
+    eer, eer_threshold = equal_error_rate(curve)
+    wanted: dict[str, _Wanted] = {"eer": (eer_threshold, None), "accuracy": (best_accuracy(curve)[1], None)}
+    refused: dict[str, str] = {}
+    for target in sorted(config.fmr_targets, reverse=True):
+        found = _threshold_or_reason(target, distances, evidence, config)
+        if isinstance(found, str):
+            refused[operating_point_name(target)] = found
+        else:
+            wanted[operating_point_name(target)] = (found, target)
+    points = _measure(wanted, distances, evidence, config, seed)
+    slope, intercept = _fit_probability(distances)
+    return Calibration(
+        points=points,
+        default=config.operating_point if config.operating_point in points else _nearest_supported(points),
+        refused=refused,
+        slope=slope,
+        intercept=intercept,
+        eer=eer,
+        identities=distances.identities,
+        images=images,
+        confidence=config.confidence,
+        conservative=config.conservative,
+        caution=_why_too_narrow(distances, config),
+    )
+
+
+def _why_too_narrow(distances: PairDistances, config: CalibrationConfig) -> str:
+    """Says so where few identities have most of the genuine pairs: others are not like them (docs/calibration.md)."""
+    each = np.sort(np.bincount(distances.genuine_identity))[::-1]
+    each = each[each > 0]
+    few = 1 + int(np.searchsorted(each.cumsum(), each.sum() / 2))
+    if few >= _DOMINATING_SHARE * len(each):
+        return ""
+    usual = max(2, round((1 + math.sqrt(1 + 8 * float(np.median(each)))) / 2))  # n images make n (n − 1) / 2 pairs
+    return (
+        f"Half of the genuine pairs are of {few} of {len(each):,} calibration identities: intervals may be too narrow, "
+        f"and a limit such as calibration.max_images_per_identity: {max(10, usual)} helps."
+        + (f" It is {config.max_images_per_identity} now." if config.max_images_per_identity else "")
+    )
+
+
+def conservative_threshold(
+    impostor: Distances, evidence: IdentityEvidence, target: float, confidence: float
+) -> float | None:
+    """The largest threshold whose FMR on as many new identities is *at most* the target, with a one-sided confidence.
+
+    Args:
+        impostor: (M,) distances.
+        evidence: Of the same pairs.
+        target: Between 0 and 1.
+        confidence: Such as 0.95.
+
+    Returns:
+        One of the distances, found by bisection (the upper bound rises with the threshold); None where even the
+        smallest of them may exceed the target.
+    """
+    candidates = np.sort(impostor)[: math.floor(target * len(impostor)) + 1]
+
+    def exceeds(false_matches: int) -> bool:
+        return evidence.fmr(float(candidates[false_matches])).upper(1 - confidence) > target
+
+    kept = bisect_left(range(len(candidates)), True, key=exceeds)
+    return float(candidates[kept - 1]) if kept else None
+
+
+def why_unsupported(target: float, impostor_pairs: int, identities: int, part: str = "calibration") -> str | None:
+    """Why this many pairs of a part of the data cannot support an FMR target, or None if they can."""
+    needed_pairs = math.ceil(_EXPECTED_FALSE_MATCHES / target)
+    needed_identities = _identities_of(1 / target)
+    if impostor_pairs >= needed_pairs and identities >= needed_identities:
+        return None
+    return (
+        f"FMR {target:g} needs at least {needed_pairs:,} impostor pairs from {needed_identities:,} identities; "
+        f"the {part} part has {impostor_pairs:,} from {identities:,}."
+    )
+
+
+def _threshold_or_reason(
+    target: float, distances: PairDistances, evidence: IdentityEvidence, config: CalibrationConfig
+) -> float | str:
+    """The threshold for an FMR target, or why there is none."""
+    if reason := why_unsupported(target, len(distances.impostor), distances.identities):
+        return reason
+    if not config.conservative:
+        return threshold_at_fmr(distances.impostor, target)
+    threshold = conservative_threshold(distances.impostor, evidence, target, config.confidence)
+    return _why_uncertain(target, distances, config.confidence) if threshold is None else threshold
+
+
+def _why_uncertain(target: float, distances: PairDistances, confidence: float) -> str:
+    pairs = units_needed(target, confidence)
+    return (
+        f"FMR {target:g}, kept on new identities with {confidence:.0%} confidence, needs at least {pairs:,} impostor "
+        f"pairs from {_identities_of(pairs):,} identities without one look-alike, and more with any; the calibration "
+        f"part has {len(distances.impostor):,} from {distances.identities:,}."
+    )
+
+
+def _identities_of(pairs: float) -> int:
+    """The fewest identities n with n (n − 1) / 2 pairs of them or more."""
+    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
+
+
+def _measure(
+    wanted: dict[str, _Wanted],
+    distances: PairDistances,
+    evidence: IdentityEvidence,
+    config: CalibrationConfig,
+    seed: int,
+) -> dict[str, OperatingPoint]:
+    """The operating points, with what was measured and what is expected at their thresholds."""
+    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
+    thresholds = [threshold for threshold, _ in wanted.values()]
+    fmrs = joint_intervals([evidence.fmr(threshold) for threshold in thresholds], config.confidence, seed)
+    fnmrs = joint_intervals([evidence.fnmr(threshold) for threshold in thresholds], config.confidence, seed)
+    return {
+        name: OperatingPoint(name, threshold, target, *bootstrap.rates(threshold, config.confidence), fmr, fnmr)
+        for (name, (threshold, target)), fmr, fnmr in zip(wanted.items(), fmrs, fnmrs, strict=True)
+    }
+
+
+def _nearest_supported(points: dict[str, OperatingPoint]) -> str:
+    targeted = [point for point in points.values() if point.target_fmr is not None]
+    return min(targeted, key=lambda point: point.target_fmr or 1.0).name if targeted else "eer"
+
+
+def _fit_probability(distances: PairDistances) -> tuple[float, float]:
+    """Logistic regression of "genuine" on the distance, both kinds of equal weight (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression  # here, so that a verifier starts without it
+
+    values = np.concatenate([distances.genuine, distances.impostor])[:, np.newaxis]
+    same = np.concatenate([np.ones(len(distances.genuine)), np.zeros(len(distances.impostor))])
+    model = LogisticRegression(class_weight="balanced", C=1.0).fit(values, same)
+    return max(-float(model.coef_[0, 0]), 1e-6), float(model.intercept_[0])

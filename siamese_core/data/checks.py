@@ -1,0 +1,77 @@
+"""What is checked about the data, and the page that says how it went. The checks themselves run elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from siamese_core.data.manifest import Manifest
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one expectation.
+
+    Attributes:
+        title: What was expected, in words.
+        level: What a failure means: `error` stops the run, `warning` does not.
+        passed: Whether it held.
+        observed: What was seen.
+        examples: Files or identities that do not satisfy it, a few.
+        advice: The way out.
+    """
+
+    title: str
+    level: Literal["error", "warning"]
+    passed: bool
+    observed: str
+    examples: list[str]
+    advice: str
+
+
+def image_table(manifest: Manifest) -> pd.DataFrame:
+    """The readable images with what the checks need beside the manifest's columns.
+
+    Returns:
+        The manifest's rows with `identities_with_file` (under how many identities the same bytes lie),
+        `copies_in_identity` and `label` (the path, and where the copies are).
+    """
+    images = manifest.ok
+    same_bytes = images.groupby("sha256")
+    images["identities_with_file"] = same_bytes["identity"].transform("nunique")
+    images["copies_in_identity"] = images.groupby(["identity", "sha256"])["path"].transform("size")
+    shared = images[(images["identities_with_file"] > 1) | (images["copies_in_identity"] > 1)]
+    copies = shared.groupby("sha256")["path"].agg(" = ".join)
+    images["label"] = images["sha256"].map(copies).fillna(images["path"]).astype("str")
+    return images
+
+
+def identity_table(manifest: Manifest) -> pd.DataFrame:
+    """Every identity with its number of readable images."""
+    return manifest.ok.groupby("identity").size().rename("images").reset_index()
+
+
+def failures(checks: list[Check], level: str) -> list[Check]:
+    """The checks of a level that did not pass."""
+    return [check for check in checks if check.level == level and not check.passed]
+
+
+def describe(check: Check) -> str:
+    """A failed check in words: what, where, and the way out."""
+    named = "".join(f"\n      {example}" for example in check.examples[:_EXAMPLES])
+    more = f"\n      … and {len(check.examples) - _EXAMPLES} more" if len(check.examples) > _EXAMPLES else ""
+    return f"  - {check.title}: {check.observed}.{named}{more}\n    {check.advice}"
+
+
+def report_json(checks: list[Check], manifest: Manifest, raw: list[dict[str, Any]]) -> dict[str, Any]:
+    """The report for machines: our checks, a summary, and the library's own results."""
+    return {
+        "success": not failures(checks, "error"),
+        "summary": manifest.summary(),
+        "checks": [asdict(check) for check in checks],
+        "great_expectations": raw,
+    }

@@ -1,0 +1,217 @@
+"""From a file to the square uint8 array that the encoder sees. Ingest, scoring and serving share this code."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from siamese_core.arrays import Pixels
+from siamese_core.config import ImageConfig
+from siamese_core.errors import UnreadableImageError
+
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
+
+_TURNED_BY_A_QUARTER = (5, 6, 7, 8)
+
+# What differs from the background by more is content: half-way between white paper and a black stroke's soft edge.
+_DIFFERENT = 64
+# A dot keeps some of the paper around it: content is never smaller than this share of the shorter side.
+_SMALLEST_CONTENT = 0.25
+_CONTENT_MARGIN = 1.15
+
+# Pillow warns of what it mends by itself (EXIF, palettes) and of large sizes, which are checked below.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+ImageSource = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """A prepared image and the facts of the file it came from.
+
+    Attributes:
+        pixels: (size, size, channels) uint8.
+        width: Width of the upright original, in pixels.
+        height: Height of the upright original, in pixels.
+        mode: Pillow's mode of the original, such as `RGB`, `1`, `P` or `I;16`.
+        format: The file format that was recognised, such as `JPEG`.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    mode: str
+    format: str
+
+
+def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
+    """Decodes the bytes of an image file and prepares them for the encoder.
+
+    Args:
+        data: Content of an image file.
+        config: Size, colour, crop and inversion.
+
+    Returns:
+        The prepared pixels with the original's size, mode and format.
+
+    Raises:
+        UnreadableImageError: The bytes are empty, not an image, truncated, or have too many pixels.
+    """
+    if not data:
+        raise UnreadableImageError("empty file (0 bytes)")
+    try:
+        return _decode(data, config)
+    except UnidentifiedImageError:
+        raise UnreadableImageError("not an image in a known format (" + ", ".join(FORMATS) + ")") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError("too large: a decompression bomb") from None
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
+        raise UnreadableImageError(f"cannot be decoded: {_first_line(error)}") from error
+
+
+def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
+    """Prepares one image, whatever it comes as.
+
+    Args:
+        source: A path, the bytes of an image file, a Pillow image, or an (H, W) or (H, W, C) uint8 array.
+        config: Size, colour, crop and inversion.
+
+    Returns:
+        (size, size, channels) uint8.
+
+    Raises:
+        UnreadableImageError: The source cannot be read or decoded.
+    """
+    if isinstance(source, Image.Image):
+        return prepare(source, config)
+    if isinstance(source, np.ndarray):
+        return prepare(_from_array(source), config)
+    if isinstance(source, bytes):
+        return decode_image(source, config).pixels
+    return decode_image(read_file(Path(source)), config).pixels
+
+
+def read_file(path: Path) -> bytes:
+    """Reads a regular file.
+
+    Raises:
+        UnreadableImageError: There is no such file, it is a folder or a device, or it may not be read.
+    """
+    try:
+        if not path.exists():
+            raise UnreadableImageError("broken link" if path.is_symlink() else f"no such file: {path}")
+        if not path.is_file():
+            raise UnreadableImageError("a folder, not a file" if path.is_dir() else "not a regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
+
+
+def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
+    """Turns, flattens, crops, resizes and, where asked for, inverts a decoded image.
+
+    Args:
+        image: An image in any of Pillow's modes.
+        config: Size, colour, crop and inversion.
+
+    Returns:
+        (size, size, channels) uint8.
+    """
+    upright = _flatten(ImageOps.exif_transpose(image), "L" if config.color == "grey" else "RGB")
+    square = _content_square(upright, config) if config.framing == "content" else _central_square(upright, config)
+    pixels = np.asarray(square, dtype=np.uint8)
+    pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+    return 255 - pixels if config.invert else pixels
+
+
+def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = image.size
+    if width * height > config.max_pixels:
+        raise UnreadableImageError(
+            f"too large: {width}×{height} pixels, more than {config.max_pixels:,} (images.max_pixels)"
+        )
+    mode, file_format = image.mode, image.format or "unknown"
+    # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final resolution keeps the resampling clean.
+    kept = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
+    wanted = round(2 * config.size / kept)
+    image.draft(None, (wanted, wanted))
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_A_QUARTER:
+        width, height = height, width
+    return DecodedImage(prepare(image, config), width, height, mode, file_format)
+
+
+def _flatten(image: Image.Image, mode: str) -> Image.Image:
+    """Any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid on white."""
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.int64)
+        return Image.fromarray((wide.clip(0, 65535) // 257).astype(np.uint8)).convert(mode)
+    if image.mode == "F":
+        raise UnreadableImageError("floating-point pixels; save the image with 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert(mode)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _central_square(image: Image.Image, config: ImageConfig) -> Image.Image:
+    width, height = image.size
+    side = min(width, height) * config.crop
+    left, top = (width - side) / 2, (height - side) / 2
+    # The antialiased filter is what makes a 2,000-pixel photo and its 200-pixel copy agree.
+    return image.resize((config.size, config.size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+
+
+def _content_square(image: Image.Image, config: ImageConfig) -> Image.Image:
+    """The square around all that differs from the background, with a margin; the background fills what lies outside."""
+    pixels = np.asarray(image)
+    background = _background(pixels)
+    differs = np.abs(pixels.astype(np.int16) - background).reshape(*pixels.shape[:2], -1).max(axis=2) > _DIFFERENT
+    if not differs.any():
+        return _central_square(image, config)
+    left, right = _extent(differs.any(axis=0))
+    top, bottom = _extent(differs.any(axis=1))
+    side = max(right - left, bottom - top, _SMALLEST_CONTENT * min(image.size)) * _CONTENT_MARGIN * config.crop
+    half = side / 2
+    x, y = (left + right) / 2, (top + bottom) / 2
+    around = math.ceil(max(0, half - x, half - y, x + half - image.width, y + half - image.height))
+    fill = tuple(background.tolist()) if background.ndim else int(background)
+    wide = ImageOps.expand(image, around, fill)
+    box = (x - half + around, y - half + around, x + half + around, y + half + around)
+    return wide.resize((config.size, config.size), Image.Resampling.BILINEAR, box=box)
+
+
+def _background(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """() or (C,): the median of the pixels at the border."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return np.asarray(np.median(border, axis=0)).astype(np.int16)
+
+
+def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """First used row or column, and the one after the last."""
+    places = np.flatnonzero(used)
+    return int(places[0]), int(places[-1]) + 1
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise UnreadableImageError(
+            f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, not {array.shape} {array.dtype}"
+        )
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__

@@ -1,0 +1,293 @@
+"""From a folder tree to a manifest and an image store: every file is found, read once, and accounted for.
+
+A later ingest of the same folder reads new and changed files only; the rest it takes from the earlier one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from siamese_core.arrays import Pixels
+from siamese_core.artifact import read_json, read_table, write_json, write_table
+from siamese_core.config import ImageConfig
+from siamese_core.data.images import decode_image, read_file
+from siamese_core.data.manifest import Manifest, make_table
+from siamese_core.data.store import ImageStore, StoreWriter
+from siamese_core.errors import DataError, UnreadableImageError
+from siamese_core.progress import track
+
+Row = dict[str, Any]
+_IN_FLIGHT_PER_WORKER = 8
+_COPY_BLOCK = 4096
+# A file that was written this shortly before it was listed may be written again within the clock's resolution.
+_RACY_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file as a directory listing knows it.
+
+    Attributes:
+        path: Below data_dir; may hold surrogates where the name is not valid UTF-8.
+        size: In bytes; -1 where the file cannot be looked at.
+        mtime_ns: Time of the last change, in nanoseconds.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class IngestIndex:
+    """What lets a later ingest recognise unchanged files: no other step reads it.
+
+    Attributes:
+        table: Columns `path`, `size`, `mtime_ns`, one row a file, in the manifest's order.
+        listed_ns: When the folder was listed.
+    """
+
+    table: pd.DataFrame
+    listed_ns: int
+
+    def save(self, folder: Path) -> None:
+        """Writes `index.parquet` and `index.json`."""
+        write_table(folder / "index.parquet", self.table)
+        write_json(folder / "index.json", {"listed_ns": self.listed_ns})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote."""
+        return cls(read_table(folder / "index.parquet"), read_json(folder / "index.json")["listed_ns"])
+
+    def summary(self) -> dict[str, Any]:
+        """The number of files."""
+        return {"files": len(self.table)}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The result of an ingest, and the start of the next.
+
+    Attributes:
+        manifest: Every file found.
+        store: The readable images, in the manifest's order.
+        index: For the next ingest.
+        reused: How many files were taken from the earlier ingest.
+    """
+
+    manifest: Manifest
+    store: ImageStore
+    index: IngestIndex
+    reused: int = field(default=0, compare=False)
+
+
+def ingest(
+    data_dir: Path,
+    folder: Path,
+    config: ImageConfig,
+    workers: int | None = None,
+    previous: Ingested | None = None,
+) -> Ingested:
+    """Reads all files below `data_dir`, in parallel, with memory for a few images at a time.
+
+    Args:
+        data_dir: A folder of folders of images; an identity is the path of a folder below it, at any depth.
+        folder: An existing folder for the image store's files.
+        config: How images are prepared.
+        workers: Threads that decode (Pillow works outside Python's lock); the number of cores if not given.
+        previous: An earlier ingest of the same folder with the same configuration and code: its files of unchanged
+            size and time are not read again.
+
+    Raises:
+        DataError: The folder is missing, has no files, or none of them can be read.
+    """
+    listed_ns = time.time_ns()
+    files = list_files(data_dir)
+    if not files:
+        raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
+    old = _unchanged(files, previous)  # (n,) row of the earlier manifest, or -1
+    new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
+    with StoreWriter(folder, config) as writer, track("ingest", len(new), "files") as progress:
+        rows = []
+        fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
+        copier = _Copier(writer, previous)
+        for row in old.tolist():
+            if row >= 0:
+                copier.take(row)
+                continue
+            found, pixels = next(fresh)
+            rows.append(found)
+            if pixels is not None:
+                copier.append(pixels)
+            progress.advance()
+        copier.flush()
+    manifest = Manifest(_merge(old, previous, make_table(rows)))
+    if manifest.ok.empty:
+        raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
+    reused = int((old >= 0).sum())
+    return Ingested(manifest, ImageStore.load(folder), _index(files, listed_ns), reused)
+
+
+def list_files(data_dir: Path) -> list[FoundFile]:
+    """All files below a folder, sorted by path; links to folders are followed, loops are not.
+
+    Raises:
+        DataError: There is no such folder, or it cannot be listed.
+    """
+    if not data_dir.exists():
+        raise DataError(f"data_dir {data_dir} does not exist (looked from {Path.cwd()}).")
+    if not data_dir.is_dir():
+        raise DataError(f"data_dir {data_dir} is a file. Expected a folder with one folder of images an identity.")
+    found: list[FoundFile] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        stat = os.stat(data_dir / below)
+        if (stat.st_dev, stat.st_ino) in seen:
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        for entry in _entries(data_dir / below):
+            path = f"{below}/{entry.name}" if below else entry.name
+            if entry.is_dir():
+                waiting.append(path)
+            else:
+                found.append(_look_at(entry, path))
+    return sorted(found, key=lambda file: file.path.split("/"))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
+
+
+def _look_at(entry: os.DirEntry[str], path: str) -> FoundFile:
+    try:
+        stat = entry.stat()
+    except OSError:  # a broken link, say; reading it will tell why
+        return FoundFile(path, -1, 0)
+    return FoundFile(path, stat.st_size, stat.st_mtime_ns)
+
+
+def _unchanged(files: list[FoundFile], previous: Ingested | None) -> npt.NDArray[np.int64]:
+    """For each file its row in the earlier manifest, or -1 if it is new or changed; (n,) int64."""
+    if previous is None:
+        return np.full(len(files), -1, np.int64)
+    safe = previous.index.listed_ns - _RACY_NS
+    columns = (previous.index.table[name].tolist() for name in ("path", "size", "mtime_ns"))
+    known = {path: (size, mtime, row) for row, (path, size, mtime) in enumerate(zip(*columns, strict=True))}
+    rows = np.full(len(files), -1, np.int64)
+    for position, file in enumerate(files):
+        size, mtime, row = known.get(_printable(file.path), (-1, 0, -1))
+        if size == file.size >= 0 and mtime == file.mtime_ns < safe:
+            rows[position] = row
+    return rows
+
+
+class _Copier:
+    """Appends images in order: new ones as they come, earlier ones in blocks."""
+
+    def __init__(self, writer: StoreWriter, previous: Ingested | None) -> None:
+        self._writer, self._previous = writer, previous
+        self._waiting: list[int] = []
+        if previous is not None:
+            ok = (previous.manifest.table["status"] == "ok").to_numpy()
+            self._image = np.where(ok, np.cumsum(ok) - 1, -1)  # row of the manifest -> image of the store
+
+    def take(self, row: int) -> None:
+        if self._image[row] >= 0:
+            self._waiting.append(int(self._image[row]))
+            if len(self._waiting) >= _COPY_BLOCK:
+                self.flush()
+
+    def append(self, pixels: Pixels) -> None:
+        self.flush()
+        self._writer.append(pixels)
+
+    def flush(self) -> None:
+        if self._waiting:
+            assert self._previous is not None
+            self._writer.extend(self._previous.store.images[self._waiting])
+            self._waiting.clear()
+
+
+def _merge(old: npt.NDArray[np.int64], previous: Ingested | None, new: pd.DataFrame) -> pd.DataFrame:
+    """The manifest's table: rows of the earlier one and new rows, in the order of the files."""
+    if previous is None:
+        return new
+    both = pd.concat([previous.manifest.table, new], ignore_index=True)
+    order = old.copy()
+    order[old < 0] = len(previous.manifest.table) + np.arange(len(new))
+    return both.iloc[order].reset_index(drop=True)
+
+
+def _index(files: list[FoundFile], listed_ns: int) -> IngestIndex:
+    columns = {
+        "path": pd.Series([_printable(file.path) for file in files], dtype="str"),
+        "size": [file.size for file in files],
+        "mtime_ns": [file.mtime_ns for file in files],
+    }
+    return IngestIndex(pd.DataFrame(columns), listed_ns)
+
+
+def _read_all(
+    data_dir: Path, paths: list[str], config: ImageConfig, workers: int
+) -> Iterator[tuple[Row, Pixels | None]]:
+    """Reads files in order; at most a few for each worker are in memory at once."""
+    pending: deque[Future[tuple[Row, Pixels | None]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for path in paths:
+            pending.append(pool.submit(_read_one, data_dir, path, config))
+            if len(pending) >= workers * _IN_FLIGHT_PER_WORKER:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _read_one(data_dir: Path, path: str, config: ImageConfig) -> tuple[Row, Pixels | None]:
+    row: Row = {"identity": "", "path": _printable(path), "sha256": "", "bytes": 0, "width": 0, "height": 0}
+    row |= {"mode": "", "format": "", "brightness": 0.0, "contrast": 0.0, "status": "quarantined", "reason": ""}
+    try:
+        row["identity"] = _identity(path)
+        data = read_file(data_dir / path)
+        row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        image = decode_image(data, config)
+    except UnreadableImageError as error:
+        return row | {"reason": str(error)}, None
+    row |= {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}
+    row |= {"brightness": float(image.pixels.mean()), "contrast": float(image.pixels.std())}
+    return row | {"status": "ok"}, image.pixels
+
+
+def _identity(path: str) -> str:
+    if _printable(path) != path:
+        raise UnreadableImageError("its name is not valid UTF-8")
+    identity, _, _ = path.rpartition("/")
+    if not identity:
+        raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")
+    return identity
+
+
+def _printable(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _examples(manifest: Manifest, count: int = 5) -> str:
+    rows = manifest.quarantined.head(count)
+    return "\n".join(f"  {path}: {reason}" for path, reason in zip(rows["path"], rows["reason"], strict=True))

@@ -1,0 +1,169 @@
+"""The split: which identities train, which calibrate, which test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from siamese_core.artifact import read_table, write_table
+from siamese_core.config import SplitConfig
+from siamese_core.data.manifest import Manifest
+from siamese_core.errors import DataError
+
+PARTS = ("train", "calibration", "test")
+# Fewest identities, of which this many have at least two images: what thresholds and errors can be made of.
+MIN_IDENTITIES = {"train": 2, "calibration": 2, "test": 2}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Every identity's part.
+
+    Attributes:
+        table: Columns `identity` and `split`, one row an identity, sorted.
+    """
+
+    table: pd.DataFrame
+
+    def identities(self, part: str) -> list[str]:
+        """The identities of a part, sorted."""
+        return self.table.loc[self.table["split"] == part, "identity"].tolist()
+
+    def rows(self, manifest: Manifest, part: str) -> npt.NDArray[np.int64]:
+        """Rows of the image store whose identity is in a part, (n,) int64, ascending."""
+        return np.flatnonzero(manifest.ok["identity"].isin(self.identities(part)).to_numpy())
+
+    def save(self, folder: Path) -> None:
+        """Writes `split.parquet`."""
+        write_table(folder / "split.parquet", self.table)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads `split.parquet`."""
+        return cls(read_table(folder / "split.parquet"))
+
+    def summary(self) -> dict[str, Any]:
+        """The number of identities of each part."""
+        return {part: len(self.identities(part)) for part in PARTS}
+
+
+def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None = None) -> Split:
+    """Assigns every identity to a part.
+
+    An identity's part follows from the salted hash of its name alone, so it never changes when others come or
+    go. Where `split_file` lists an identity, the file wins. An identity that the file does not list follows the
+    hash, except that it never joins `test` when the file names test identities: then the file defines the test.
+
+    Args:
+        manifest: The images that were found.
+        config: Shares and salt.
+        split_file: CSV with the columns `identity,split`; split is train, calibration or test.
+
+    Returns:
+        The split of all identities with a readable image.
+
+    Raises:
+        DataError: The file is wrong, or a part has too few identities.
+    """
+    images_per_identity = manifest.ok.groupby("identity").size()
+    listed = read_split_file(split_file) if split_file else {}
+    _refuse_strangers(listed, images_per_identity.index, split_file)
+    hashed = {
+        name: hashed_part(name, config, may_test="test" not in listed.values()) for name in images_per_identity.index
+    }
+    parts = {name: listed.get(name, part) for name, part in hashed.items()}
+    table = pd.DataFrame({"identity": list(parts), "split": list(parts.values())}).astype("str")
+    table = table.sort_values("identity", ignore_index=True)
+    _check_sizes(table, images_per_identity, config, from_file=bool(listed))
+    return Split(table)
+
+
+def hashed_part(identity: str, config: SplitConfig, may_test: bool = True) -> str:
+    """The part that an identity's salted hash puts it in; with `may_test` False, test is left out."""
+    digest = hashlib.sha256(f"{config.salt}\0{identity}".encode()).digest()
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    if position < config.test:
+        if may_test:
+            return "test"
+        position /= max(config.test, 1e-12)  # uniform again, for a second draw between the other two
+        return "calibration" if position < config.calibration else "train"
+    return "calibration" if position < config.test + config.calibration else "train"
+
+
+def read_split_file(path: Path) -> dict[str, str]:
+    """Reads a CSV with the columns `identity,split`.
+
+    Raises:
+        DataError: The file is missing, its header or a part's name is wrong, or an identity is listed twice.
+    """
+    if not path.is_file():
+        raise DataError(f"split_file {path} does not exist.")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"split_file {path} cannot be read as CSV: {error}") from error
+    if not {"identity", "split"} <= set(table.columns):
+        raise DataError(f"split_file {path} has the columns {list(table.columns)}; it needs identity,split.")
+    table["identity"] = table["identity"].str.strip().str.strip("/")
+    table["split"] = table["split"].str.strip()
+    for line, part in enumerate(table["split"], start=2):
+        if part not in PARTS:
+            raise DataError(
+                f"split_file {path}, line {line}: split is {part!r}, but must be one of {', '.join(PARTS)}."
+            )
+    for identity, parts in table.groupby("identity")["split"]:
+        if parts.nunique() > 1:
+            raise DataError(f"split_file {path} puts {identity!r} into {' and '.join(sorted(set(parts)))}; choose one.")
+    return dict(zip(table["identity"], table["split"], strict=True))
+
+
+def _refuse_strangers(listed: dict[str, str], known: Iterable[str], path: Path | None) -> None:
+    strangers = sorted(set(listed) - set(known))
+    if listed and len(strangers) == len(listed):
+        raise DataError(
+            f"None of the {len(listed)} identities in split_file {path} has an image (the first is {strangers[0]!r}). "
+            f"An identity is a folder's path below data_dir, such as {next(iter(known))!r}."
+        )
+    if strangers:
+        names = ", ".join(strangers[:5]) + (" …" if len(strangers) > 5 else "")
+        print(f"split_file {path} lists {len(strangers)} identities without a readable image: {names}")
+
+
+def _check_sizes(table: pd.DataFrame, images: pd.Series[int], config: SplitConfig, from_file: bool) -> None:
+    counts = _usable_counts(table, images)
+    short = [part for part in PARTS if counts[part] < MIN_IDENTITIES[part]]
+    if not short:
+        return
+    sizes = ", ".join(f"{part} {counts[part]} (needs {MIN_IDENTITIES[part]})" for part in PARTS)
+    total = int((images >= 2).sum())
+    raise DataError(
+        f"Too few identities with at least 2 images in {' and '.join(short)}: {sizes}; "
+        f"{len(images)} identities in all, {total} of them with at least 2 images. "
+        f"{_way_out(images, config, from_file)}"
+    )
+
+
+def _usable_counts(table: pd.DataFrame, images: pd.Series[int]) -> dict[str, int]:
+    pairable = table[table["identity"].map(images) >= 2]
+    sizes = pairable.groupby("split").size()
+    return {part: int(sizes.get(part, 0)) for part in PARTS}
+
+
+def _way_out(images: pd.Series[int], config: SplitConfig, from_file: bool) -> str:
+    if from_file:
+        return "List more identities with several images for it in split_file."
+    names = images.index[images >= 2].tolist()
+    for salt in islice((f"siamese-{i}" for i in count(2)), 50):
+        other = SplitConfig(config.calibration, config.test, salt)
+        parts = [hashed_part(name, other) for name in names]
+        if all(parts.count(part) >= MIN_IDENTITIES[part] for part in PARTS):
+            return f"With so few, chance decides: split.salt '{salt}' fills every part. More identities are better."
+    return "Add identities with several images, or assign them with split_file."

@@ -1,0 +1,1 @@
+"""A verifier on people it has never seen."""

@@ -1,0 +1,120 @@
+"""The promotion gate: does the challenger replace the champion?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.config import PromotionConfig
+from siamese_core.metrics.pairs import PairDistances
+from siamese_core.metrics.rates import equal_error_rate, roc
+
+# Enough for the interval of a difference; a resample costs as much as a pass over the pairs.
+_MOST_IMPOSTORS = 100_000
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same pairs.
+
+    Attributes:
+        challenger_eer: Equal error rate of the challenger.
+        champion_eer: Equal error rate of the champion.
+        low: Lower end of the interval of the difference, challenger minus champion.
+        high: Upper end.
+        confidence: Level of the interval.
+    """
+
+    challenger_eer: float
+    champion_eer: float
+    low: float
+    high: float
+    confidence: float
+
+    @property
+    def difference(self) -> float:
+        """Challenger minus champion: below zero is better."""
+        return self.challenger_eer - self.champion_eer
+
+    def __str__(self) -> str:
+        return (
+            f"EER {self.challenger_eer:.2%} against the champion's {self.champion_eer:.2%} on the same test pairs, "
+            f"difference {self.difference:+.2%} ({self.confidence:.0%} interval {self.low:+.2%} to {self.high:+.2%})"
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The gate's answer.
+
+    Attributes:
+        promote: Whether the challenger becomes the champion.
+        reason: Why, in words.
+    """
+
+    promote: bool
+    reason: str
+
+
+def compare(challenger: PairDistances, champion: PairDistances, confidence: float, seed: int) -> Comparison:
+    """Compares two models by a paired bootstrap over identities.
+
+    Both are measured on each resample of the identities, so what the resample makes harder for one it makes harder
+    for the other, and the interval is that of their difference (Efron & Tibshirani 1993, chapter 16).
+
+    Args:
+        challenger: Distances of the test pairs by the new model.
+        champion: Distances of the same pairs, in the same order, by the present one.
+        confidence: Level of the interval.
+        seed: Of the resamples.
+    """
+    rng = np.random.default_rng(seed)
+    count = challenger.identities
+    draws = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)  # (R, I)
+    kept = np.sort(rng.permutation(len(challenger.impostor))[:_MOST_IMPOSTORS])
+    rates = [_resampled_eers(distances, kept, draws) for distances in (challenger, champion)]
+    low, high = np.quantile(rates[0] - rates[1], [(1 - confidence) / 2, (1 + confidence) / 2])
+    new, present = (equal_error_rate(roc(d.genuine, d.impostor))[0] for d in (challenger, champion))
+    return Comparison(new, present, float(low), float(high), confidence)
+
+
+def decide(comparison: Comparison, config: PromotionConfig) -> Decision:
+    """Promotes a challenger that is better, or worse by no more than the configured margin."""
+    if comparison.difference <= 0:
+        return Decision(True, f"{_how_good(comparison)}: {comparison}")
+    margin = f"promotion.max_eer_increase is {config.max_eer_increase:g}"
+    if comparison.difference <= config.max_eer_increase:
+        return Decision(True, f"worse within the margin: {comparison}; {margin}")
+    worse = "measurably worse" if comparison.low > 0 else "not better"
+    return Decision(False, f"{worse}: {comparison}; {margin}")
+
+
+def _how_good(comparison: Comparison) -> str:
+    if comparison.high < 0:
+        return "measurably better"
+    return "better, within the noise" if comparison.difference < 0 else "equal"
+
+
+def _resampled_eers(
+    distances: PairDistances, kept: npt.NDArray[np.int64], draws: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """(R,): the EER where each pair counts as often as its identities are drawn."""
+    values = np.concatenate([distances.genuine, distances.impostor[kept]])
+    order = np.argsort(values, kind="stable")
+    same = (np.arange(len(values)) < len(distances.genuine))[order]
+    # A genuine pair counts once for each time that its identity is drawn, an impostor pair for each meeting.
+    first = np.concatenate([distances.genuine_identity, distances.impostor_identities[kept, 0]])[order]
+    second = np.concatenate([distances.genuine_identity, distances.impostor_identities[kept, 1]])[order]
+    last_of_ties = np.append(np.diff(values[order]) > 0, True)
+    eers = np.empty(len(draws))
+    for row, weights in enumerate(draws):
+        drawn = np.where(same, weights[first], weights[first] * weights[second]).astype(np.float64)
+        genuine, impostor = np.cumsum(drawn * same), np.cumsum(drawn * ~same)
+        fmr = impostor[last_of_ties] / max(impostor[-1], 1.0)
+        fnmr = 1 - genuine[last_of_ties] / max(genuine[-1], 1.0)
+        best = np.argmin(np.abs(fmr - fnmr))
+        eers[row] = (fmr[best] + fnmr[best]) / 2
+    return eers

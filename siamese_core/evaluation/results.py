@@ -1,0 +1,218 @@
+"""What an evaluation finds, as plain values that JSON can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from siamese_core.evaluation.gate import Comparison
+from siamese_core.metrics.rates import Rate
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """What an operating point did on the test identities.
+
+    Attributes:
+        threshold: The calibrated threshold.
+        target_fmr: The false-match rate it was calibrated for, or None.
+        fmr: Realised false-match rate.
+        fnmr: Realised false-non-match rate.
+        accuracy: 1 − (FMR + FNMR) / 2: as many genuine as impostor pairs.
+    """
+
+    threshold: float
+    target_fmr: float | None
+    fmr: Rate
+    fnmr: Rate
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the plots show.
+
+    Attributes:
+        fmr: Points of the ROC, ascending.
+        fnmr: Points of the ROC, descending.
+        bins: Edges of the histograms, squared L2.
+        genuine: Density of genuine distances in each bin.
+        impostor: Density of impostor distances in each bin.
+        fnmr_low: Lower end of the interval of each `fnmr`; empty where none was made.
+        fnmr_high: Upper end.
+        thresholds: Threshold of each point of the ROC; empty in an evaluation that an older version saved.
+    """
+
+    fmr: list[float]
+    fnmr: list[float]
+    bins: list[float]
+    genuine: list[float]
+    impostor: list[float]
+    fnmr_low: list[float] = field(default_factory=list)
+    fnmr_high: list[float] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SystemResult:
+    """One way to compare images, calibrated on the calibration identities and measured on the test identities.
+
+    Attributes:
+        eer: Equal error rate on the test pairs.
+        auc: Area under the ROC.
+        points: Results by operating point.
+        curves: What the plots show.
+    """
+
+    eer: float
+    auc: float
+    points: dict[str, PointResult]
+    curves: Curves
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What does not depend on an operating point.
+
+    Attributes:
+        sensitivity: d′, or None where distances do not vary.
+        cllr: Log-likelihood-ratio cost of the calibrated probabilities, in bits.
+        min_cllr: The same at the best calibration there could be.
+        rank_1: Share of searches that find their identity first, in a gallery of one image an identity.
+        gallery: Identities in that gallery.
+        searches: Images that were searched for.
+        tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from all test pairs.
+        tar_impostor_pairs: How many impostor pairs those thresholds come from.
+        refused: Name → why the test pairs cannot support this FMR.
+        cmc: Share of searches that find their identity among the first k, by k (closed set).
+        identified: Share of searches that find their identity first and below the threshold (DIR), by the share of
+            searches for somebody who is not in the gallery that raise a false alarm (open set).
+    """
+
+    sensitivity: float | None
+    cllr: float
+    min_cllr: float
+    rank_1: float
+    gallery: int
+    searches: int
+    tar: dict[str, float]
+    refused: dict[str, str]
+    tar_impostor_pairs: int = 0
+    cmc: dict[int, float] = field(default_factory=dict)
+    identified: dict[str, float] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name, for a tracker."""
+        flat = {"test_cllr": self.cllr, "test_min_cllr": self.min_cllr, "test_rank_1": self.rank_1}
+        flat |= {f"test_tar_at_{name}": rate for name, rate in self.tar.items()}
+        flat |= {f"test_rank_{rank}": share for rank, share in self.cmc.items()}
+        flat |= {f"test_dir_at_{rate}": share for rate, share in self.identified.items()}
+        return flat if self.sensitivity is None else flat | {"test_d_prime": self.sensitivity}
+
+
+@dataclass(frozen=True)
+class ChampionResult:
+    """The champion on the pairs that the challenger was measured on.
+
+    Attributes:
+        version: Which version was champion then; the gate compares anew if another one is now.
+        comparison: The challenger against it, or None where it reads its images in another way: then there are no
+            pairs that both can be measured on.
+        points: What the champion's operating points do on these pairs, at its own calibrated thresholds.
+    """
+
+    version: str
+    comparison: Comparison | None
+    points: dict[str, PointResult]
+
+    def __str__(self) -> str:
+        if self.comparison is None:
+            return (
+                f"version {self.version} reads its images in another way, so the two cannot be compared on the same "
+                "pairs"
+            )
+        return f"compared with version {self.version}: {self.comparison}"
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Pairs whose probability of "same" is about equal: how many of them are genuine?
+
+    Attributes:
+        probability: Mean of the probabilities that the calibration gave.
+        genuine: Share of genuine pairs, where both kinds weigh the same in all.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        pairs: How many pairs there are.
+    """
+
+    probability: float
+    genuine: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Error rates of a group of images at the default operating point's threshold, the same for all groups.
+
+    Attributes:
+        column: What the images are grouped by, such as `camera` or `brightness`.
+        value: The group, such as `phone` or `darkest third`.
+        other: Group of the other image of each pair: the same for pairs within a group.
+        source: `metadata` for a column that the user brought, `quality` for one that was measured on the images.
+        identities: Identities in the pairs.
+        fmr: None where there is no impostor pair.
+        fnmr: None where there is no genuine pair.
+        gap: What is measurably worse than in all pairs, in words; empty where nothing is.
+    """
+
+    column: str
+    value: str
+    other: str
+    source: str
+    identities: int
+    fmr: Rate | None
+    fnmr: Rate | None
+    gap: str
+
+    @property
+    def group(self) -> str:
+        """The groups of the two images of its pairs, in words."""
+        return self.value if self.value == self.other else f"{self.value} with {self.other}"
+
+
+@dataclass(frozen=True)
+class RobustnessCurve:
+    """Errors at the default operating point when one image of each pair is made worse.
+
+    Attributes:
+        change: What is done to the image, such as `blur`.
+        unit: Of the levels, such as `pixels`.
+        levels: How strongly, ascending; the first is no change.
+        fnmr: False-non-match rate at each level.
+        fmr: False-match rate at each level.
+    """
+
+    change: str
+    unit: str
+    levels: list[float]
+    fnmr: list[float]
+    fmr: list[float]
+
+
+@dataclass(frozen=True)
+class EmbeddingMap:
+    """Embeddings of some test images in the plane.
+
+    Attributes:
+        method: How they came into the plane, in words.
+        rows: Rows of the image store.
+        x: A place for each row.
+        y: A place for each row.
+    """
+
+    method: str
+    rows: list[int]
+    x: list[float]
+    y: list[float]

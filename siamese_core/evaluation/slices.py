@@ -1,0 +1,272 @@
+"""Error rates by group of images at one threshold, and which groups do measurably worse than all pairs together.
+
+A cell is a pair of groups: a within-group cell holds pairs of two images of one group, a between-group cell pairs of
+an image of each. Every pair is in exactly one cell of a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_core.arrays import Indices
+from siamese_core.config import CalibrationConfig
+from siamese_core.evaluation.image_groups import Groups
+from siamese_core.evaluation.results import Slice
+from siamese_core.metrics.pairs import PairDistances, Pairs
+from siamese_core.metrics.rates import Rate
+
+# With fewer identities in a group, one person who is hard to verify looks like a gap.
+_FEWEST_IDENTITIES = 5
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of a column, for one kind of pairs.
+
+    Attributes:
+        errors: (C,) pairs that were decided wrongly.
+        pairs: (C,) pairs in all.
+        draws: (R, C) error rate in each resample of the identities; NaN where a resample has no such pair.
+        all_draws: (R,) the same for the pairs of all cells.
+        independent: (C,) what the rule of three counts: identities, or pairs of them.
+        identities: (C,) in the smaller of the two groups.
+    """
+
+    errors: Numbers
+    pairs: Numbers
+    draws: Numbers
+    all_draws: Numbers
+    independent: Numbers
+    identities: Numbers
+
+    def rate(self, cell: int, confidence: float) -> Rate | None:
+        """With its interval, as `metrics.IdentityBootstrap` makes it; None where there is no pair."""
+        errors, pairs = int(self.errors[cell]), int(self.pairs[cell])
+        draws = self.draws[:, cell]
+        draws = draws[np.isfinite(draws)]
+        if not pairs:
+            return None
+        value = errors / pairs
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        low, high = np.quantile(draws, ends) if len(draws) else (0.0, 1.0)
+        if errors == 0:
+            high = min(1.0, 3 / max(self.independent[cell], 1))
+        return Rate(value, min(float(low), value), max(float(high), value), errors, pairs)
+
+    def overall(self) -> float:
+        """The error rate of the pairs of all cells."""
+        return float(self.errors.sum() / self.pairs.sum())
+
+    def chance(self) -> Numbers:
+        """(C,) one-sided p-values of "not worse than all pairs"; NaN where there are too few identities.
+
+        Student's t of the difference to the rate of all pairs, its deviation from the bootstrap, in which both rates
+        come from the same identities.
+        """
+        from scipy.special import stdtr  # here, so that a verifier starts without it
+
+        testable = (self.identities >= _FEWEST_IDENTITIES) & (self.pairs > 0)
+        p = np.full(len(self.pairs), np.nan)
+        difference = self.draws[:, testable] - self.all_draws[:, np.newaxis]
+        spread = np.maximum(np.nanstd(difference, axis=0), 1e-12)
+        observed = self.errors[testable] / self.pairs[testable] - self.overall()
+        observed[np.abs(observed) < 1e-12] = 0  # the one group of a column without others
+        p[testable] = stdtr(self.identities[testable] - 1, -observed / spread)
+        return p
+
+
+def measure_slices(
+    columns: Sequence[Groups],
+    pairs: Pairs,
+    distances: PairDistances,
+    threshold: float,
+    config: CalibrationConfig,
+    seed: int,
+) -> list[Slice]:
+    """FMR and FNMR within and between the groups of each column, at one threshold.
+
+    A gap is named where a rate is higher than in all pairs beyond noise: at a level of 1 − confidence for all slices
+    and both rates together, by Holm's correction (1979, "A simple sequentially rejective multiple test procedure"),
+    and only for groups of at least 5 identities.
+
+    Args:
+        columns: Groups of the images that `pairs` numbers.
+        pairs: Which images were compared.
+        distances: Of these pairs.
+        threshold: Pairs below it match.
+        config: Level of the intervals, and resamples.
+        seed: Of the resamples of the identities.
+
+    Returns:
+        Column by column, within-group slices first; between groups only where there are pairs.
+    """
+    count = distances.identities
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=config.bootstrap).astype(np.float64)  # (R, I)
+    measured = [
+        (
+            column,
+            _impostor_cells(column, pairs, distances, threshold, weights),
+            _genuine_cells(column, pairs, distances, threshold, weights),
+        )
+        for column in columns
+    ]
+    chances = [cells.chance() for _, *kinds in measured for cells in kinds]
+    worse = np.split(_holm(np.concatenate([[], *chances]), 1 - config.confidence), np.cumsum([len(c) for c in chances]))
+    found: list[Slice] = []
+    for i, (column, impostor, genuine) in enumerate(measured):
+        found += _slices(column, pairs.labels, impostor, genuine, worse[2 * i], worse[2 * i + 1], config.confidence)
+    return found
+
+
+def _slices(
+    column: Groups,
+    labels: Indices,
+    impostor: _Cells,
+    genuine: _Cells,
+    false_matches: npt.NDArray[np.bool_],
+    false_non_matches: npt.NDArray[np.bool_],
+    confidence: float,
+) -> list[Slice]:
+    first, second = _group_pairs(column)
+    present = _images(column, labels) > 0  # (I, K)
+    found = []
+    for cell in np.argsort(first != second, kind="stable").tolist():
+        a, b = int(first[cell]), int(second[cell])
+        if a != b and not impostor.pairs[cell] and not genuine.pairs[cell]:
+            continue
+        fmr, fnmr = impostor.rate(cell, confidence), genuine.rate(cell, confidence)
+        words = [_worse("FMR", fmr, impostor)] if false_matches[cell] else []
+        words += [_worse("FNMR", fnmr, genuine)] if false_non_matches[cell] else []
+        identities = int((present[:, a] | present[:, b]).sum())
+        names = column.names
+        found.append(
+            Slice(column.column, names[a], names[b], column.source, identities, fmr, fnmr, gap="; ".join(words))
+        )
+    return found
+
+
+def _worse(name: str, rate: Rate | None, cells: _Cells) -> str:
+    assert rate is not None, "only cells with pairs are tested"
+    return f"{name} {rate.value:.2%}, in all pairs {cells.overall():.2%}"
+
+
+def _holm(p: Numbers, level: float) -> npt.NDArray[np.bool_]:
+    """Which hypotheses are rejected at a level for all of them together; NaN is no hypothesis."""
+    order = np.argsort(p)  # NaN last
+    tests = int(np.isfinite(p).sum())
+    allowed = level / np.arange(tests, 0, -1)
+    passed = np.cumprod(p[order[:tests]] <= allowed).astype(bool)
+    rejected = np.zeros(len(p), bool)
+    rejected[order[:tests]] = passed
+    return rejected
+
+
+def _group_pairs(column: Groups) -> tuple[Indices, Indices]:
+    """The two groups of each cell, (C,) each."""
+    first, second = np.triu_indices(len(column.names))
+    return first, second
+
+
+def _cell_of(column: Groups, pairs: Indices) -> Indices:
+    """(P,) the cell of each pair."""
+    groups = len(column.names)
+    first, second = _group_pairs(column)
+    cells = np.empty((groups, groups), np.int64)
+    cells[first, second] = cells[second, first] = np.arange(len(first))
+    found: Indices = cells.ravel()[column.codes[pairs[:, 0]] * groups + column.codes[pairs[:, 1]]]
+    return found
+
+
+def _images(column: Groups, labels: Indices) -> Numbers:
+    """(I, K): how many images of each identity are in each group."""
+    groups = len(column.names)
+    counts = np.bincount(labels * groups + column.codes, minlength=(int(labels.max()) + 1) * groups)
+    return counts.reshape(-1, groups).astype(np.float64)
+
+
+def _impostor_cells(
+    column: Groups, pairs: Pairs, distances: PairDistances, threshold: float, weights: Numbers
+) -> _Cells:
+    """A pair counts as often as its two identities are drawn together."""
+    first, second = _group_pairs(column)
+    cells = _cell_of(column, pairs.impostor)
+    wrong = np.flatnonzero(distances.impostor < threshold)
+    total = np.bincount(cells, minlength=len(first)).astype(np.float64)
+    error_draws = _error_draws(cells[wrong], distances.impostor_identities[wrong], len(first), weights)
+    images = _images(column, pairs.labels)
+    all_images = _impostor_pairs(images, first, second, np.ones((1, len(images))))
+    # Of a sample, as many of each cell's pairs are drawn as of all its pairs: counting those needs no pass over pairs.
+    sampled = np.divide(total, all_images[0], out=np.zeros(len(first)), where=all_images[0] > 0)
+    pair_draws = _impostor_pairs(images, first, second, weights) * sampled
+    people = (images > 0).sum(axis=0).astype(np.float64)
+    independent = np.where(first == second, people[first] * (people[first] - 1) / 2, people[first] * people[second])
+    smaller = np.minimum(people[first], people[second])
+    return _cells(cells[wrong], total, error_draws, pair_draws, independent, smaller)
+
+
+def _genuine_cells(
+    column: Groups, pairs: Pairs, distances: PairDistances, threshold: float, weights: Numbers
+) -> _Cells:
+    """A pair counts as often as its identity is drawn."""
+    count, identities = len(_group_pairs(column)[0]), weights.shape[1]
+    cells = _cell_of(column, pairs.genuine)
+    wrong = np.flatnonzero(distances.genuine >= threshold)
+    keys = distances.genuine_identity * count + cells
+    total, errors = (
+        np.bincount(chosen, minlength=identities * count).reshape(identities, count).astype(np.float64)
+        for chosen in (keys, keys[wrong])
+    )
+    people = (total > 0).sum(axis=0).astype(np.float64)
+    return _cells(cells[wrong], total.sum(axis=0), weights @ errors, weights @ total, people, people)
+
+
+def _cells(
+    wrong: Indices, total: Numbers, errors: Numbers, pairs: Numbers, independent: Numbers, identities: Numbers
+) -> _Cells:
+    return _Cells(
+        errors=np.bincount(wrong, minlength=len(total)).astype(np.float64),
+        pairs=total,
+        draws=_ratio(errors, pairs),
+        all_draws=_ratio(errors.sum(axis=1), pairs.sum(axis=1)),
+        independent=independent,
+        identities=identities,
+    )
+
+
+def _ratio(errors: Numbers, pairs: Numbers) -> Numbers:
+    # At most 1: the pairs of a sample are counted as expected, not as they are.
+    return np.minimum(np.divide(errors, pairs, out=np.full_like(errors, np.nan), where=pairs > 0), 1.0)
+
+
+def _impostor_pairs(images: Numbers, first: Indices, second: Indices, weights: Numbers) -> Numbers:
+    """(R, C): impostor pairs there are between the groups when identity i is there `weights[:, i]` times.
+
+    All pairs of an image of each group less those of one identity: (Σ wᵢ aᵢ)(Σ wᵢ bᵢ) − Σ wᵢ² aᵢ bᵢ.
+    """
+    in_group = weights @ images  # (R, K)
+    found = in_group[:, first] * in_group[:, second] - weights**2 @ (images[:, first] * images[:, second])
+    found[:, first == second] /= 2
+    return found
+
+
+def _error_draws(cells: Indices, identities: Indices, count: int, weights: Numbers) -> Numbers:
+    """(R, C): wrong impostor pairs of each cell, each as often as its two identities are drawn together."""
+    from scipy.sparse import coo_array  # here, so that a verifier starts without it
+
+    drawn = np.zeros((len(weights), count))
+    by_identity = np.ascontiguousarray(weights.T)  # (I, R)
+    order = np.argsort(cells, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1) if len(order) else []:
+        # Sparse, and only of identities with an error: most pairs of identities have none.
+        known, first = np.unique(identities[part, 0], return_inverse=True)
+        shape = (len(known), len(by_identity))
+        wrong = coo_array((np.ones(len(part)), (first, identities[part, 1])), shape=shape).tocsr()
+        drawn[:, cells[part[0]]] = np.einsum("ir,ir->r", by_identity[known], wrong @ by_identity)
+    return drawn

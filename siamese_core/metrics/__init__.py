@@ -1,0 +1,1 @@
+"""Errors of verification and identification, from arrays alone."""

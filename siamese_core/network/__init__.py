@@ -1,0 +1,1 @@
+"""The encoder f: architectures, weights, embeddings."""

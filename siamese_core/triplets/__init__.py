@@ -1,0 +1,1 @@
+"""Which triplets are learned from, and by which loss."""

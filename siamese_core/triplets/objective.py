@@ -1,0 +1,78 @@
+"""What a training step minimises: a batch's embeddings and labels in, the loss out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from siamese_core.arrays import Labels
+from siamese_core.config import TrainingConfig
+from siamese_core.triplets.distances import paired_squared_distances, squared_distances
+from siamese_core.triplets.losses import Loss, batch_all_loss, selectively_contrastive_loss, triplet_loss
+from siamese_core.triplets.mining import TripletIndices, make_miner
+
+_LOSSES = {"triplet": triplet_loss, "selectively_contrastive": selectively_contrastive_loss}
+
+
+class Objective(NamedTuple):
+    """The loss of a batch and what tells whether it is learning.
+
+    Attributes:
+        loss: Scalar float32 with a gradient; zero where the batch has no triplets.
+        total: Scalar float32, the sum of the losses of all triplets, whatever the reduction.
+        active_share: Scalar float32, share of the triplets with a loss above zero; 0 where there are none.
+        mean_distance: Scalar float32, mean squared distance of two different images of the batch.
+        triplets: How many triplets there are; a number of the host.
+    """
+
+    loss: Tensor
+    total: Tensor
+    active_share: Tensor
+    mean_distance: Tensor
+    triplets: int
+
+
+def objective(embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator) -> Objective:
+    """Mines a batch and computes its loss, in float32 whatever the autocast, without waiting for the device.
+
+    Args:
+        embeddings: (B, D) unit vectors, with their gradient.
+        labels: (B,) int64 identities, on the host.
+        config: `mining`, `loss`, `margin`, `reduction` and the ranges of `batch_hard`.
+        generator: Of this step, on the CPU; drawn from by `distance_weighted` only.
+    """
+    compute = _all_triplets if config.mining == "batch_all" else _mined_triplets
+    loss, mean_distance = compute(embeddings.float(), labels, config, generator)
+    active_share = loss.active / max(1, loss.triplets)
+    return Objective(loss.value, loss.total.detach(), active_share, mean_distance, loss.triplets)
+
+
+def _all_triplets(
+    embeddings: Tensor, labels: Labels, config: TrainingConfig, _: torch.Generator
+) -> tuple[Loss, Tensor]:
+    distances = squared_distances(embeddings, embeddings)  # (B, B)
+    return batch_all_loss(distances, labels, config.margin, config.reduction), _mean_distance(distances.detach())
+
+
+def _mined_triplets(
+    embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator
+) -> tuple[Loss, Tensor]:
+    (anchor, positive, negative), mean_distance = _mine(embeddings.detach(), labels, config, generator)
+    d_positive = paired_squared_distances(embeddings, anchor, positive)  # (T,)
+    d_negative = paired_squared_distances(embeddings, anchor, negative)  # (T,)
+    return _LOSSES[config.loss](d_positive, d_negative, config.margin, config.reduction), mean_distance
+
+
+def _mine(
+    embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator
+) -> tuple[TripletIndices, Tensor]:
+    distances = squared_distances(embeddings, embeddings)  # (B, B)
+    miner = make_miner(config, embeddings.shape[1], generator)
+    return miner(distances, labels), _mean_distance(distances)
+
+
+def _mean_distance(distances: Tensor) -> Tensor:
+    count = len(distances)
+    return distances.sum() / max(1, count * (count - 1))

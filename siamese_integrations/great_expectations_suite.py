@@ -1,0 +1,177 @@
+"""The data checks, run by Great Expectations on tables of images and identities."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from siamese_core.config import ValidationConfig
+from siamese_core.data.checks import Check, identity_table, image_table
+from siamese_core.data.manifest import COLUMNS, Manifest
+
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """An expectation with what it means to a user."""
+
+    expectation: Any
+    level: Literal["error", "warning"]
+    title: str
+    advice: str
+
+
+def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check], list[dict[str, Any]]]:
+    """Runs all checks.
+
+    Returns:
+        The outcomes in words, and Great Expectations' own results as JSON.
+    """
+    # Imported late: it takes seconds, and only this step needs it.
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_pandas("manifest")
+    images, identities = image_table(manifest), identity_table(manifest)
+    pairable = identities[identities["images"] >= 2]
+    suites: list[tuple[str, pd.DataFrame, Iterator[_Rule]]] = [
+        ("files", manifest.table.assign(label=_file_labels(manifest)), _file_rules(config)),
+        ("images", images, _image_rules(config)),
+        ("identities", identities.assign(label=identities["identity"]), _identity_rules()),
+        (
+            "pairable identities",
+            pairable.assign(label=pairable["identity"]),
+            _pairable_rules(config, len(identities)),
+        ),
+    ]
+    checks, raw = [], []
+    for name, table, rules in suites:
+        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        loaded = batch.get_batch({"dataframe": table})
+        for rule in rules:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = loaded.validate(rule.expectation, result_format=_FORMAT).to_json_dict()
+            raw.append(result)
+            checks.append(_outcome(rule, result))
+    return checks, raw
+
+
+_FORMAT = {"result_format": "COMPLETE", "unexpected_index_column_names": ["label"]}
+
+
+def _file_rules(config: ValidationConfig) -> Iterator[_Rule]:
+    import great_expectations.expectations as gxe
+
+    yield _Rule(
+        gxe.ExpectTableColumnsToMatchSet(column_set=[*COLUMNS, "label"]),
+        "error",
+        "the manifest has its columns",
+        "The manifest was not made by this version; run ingest again.",
+    )
+    for column in ("width", "height"):
+        yield _Rule(
+            gxe.ExpectColumnValuesToBeOfType(column=column, type_="int64"),
+            "error",
+            f"{column} is a whole number",
+            "The manifest was not made by this version; run ingest again.",
+        )
+    yield _Rule(
+        gxe.ExpectColumnValuesToBeUnique(column="path"),
+        "error",
+        "every file is listed once",
+        "The manifest was not made by this version; run ingest again.",
+    )
+    for share, level in ((config.min_decodable, "error"), (config.warn_decodable, "warning")):
+        yield _Rule(
+            gxe.ExpectColumnValuesToBeInSet(column="status", value_set=["ok"], mostly=share),
+            level,  # type: ignore[arg-type]
+            f"at least {share:.0%} of the files are readable images",
+            "Repair or remove these files; their reasons are in the quarantine table.",
+        )
+
+
+def _image_rules(config: ValidationConfig) -> Iterator[_Rule]:
+    import great_expectations.expectations as gxe
+
+    yield _Rule(
+        gxe.ExpectTableRowCountToBeBetween(min_value=config.min_images),
+        "error",
+        f"there are at least {config.min_images} images",
+        "Add images, or lower validation.min_images.",
+    )
+    for column in ("width", "height"):
+        yield _Rule(
+            gxe.ExpectColumnValuesToBeBetween(column=column, min_value=config.min_side),
+            "warning",
+            f"{column} is at least {config.min_side} pixels",
+            "Such small images hold little to compare; consider removing them (validation.min_side).",
+        )
+    near_empty = "Blank images match each other whoever they show; remove them (validation.min_contrast)."
+    for share, level in ((1 - config.max_near_empty, "error"), (1.0, "warning")):
+        yield _Rule(
+            gxe.ExpectColumnValuesToBeBetween(column="contrast", min_value=config.min_contrast, mostly=share),
+            level,  # type: ignore[arg-type]
+            f"{'all' if share == 1 else f'at least {share:.0%} of the'} images are more than near-empty",
+            near_empty,
+        )
+    if config.cross_identity_duplicates != "off":
+        yield _Rule(
+            gxe.ExpectColumnValuesToBeBetween(column="identities_with_file", max_value=1),
+            config.cross_identity_duplicates,
+            "no identical image lies under two identities",
+            "Keep each image under one identity, or set validation.cross_identity_duplicates to warning.",
+        )
+    yield _Rule(
+        gxe.ExpectColumnValuesToBeBetween(column="copies_in_identity", max_value=1),
+        "warning",
+        "no identity holds the same image twice",
+        "A pair of copies is always a match and makes the error rates look better than they are; keep one.",
+    )
+
+
+def _identity_rules() -> Iterator[_Rule]:
+    import great_expectations.expectations as gxe
+
+    yield _Rule(
+        gxe.ExpectColumnValuesToBeBetween(column="images", min_value=2),
+        "warning",
+        "every identity has at least 2 images",
+        "Identities with a single image serve as negatives only.",
+    )
+
+
+def _pairable_rules(config: ValidationConfig, identities: int) -> Iterator[_Rule]:
+    import great_expectations.expectations as gxe
+
+    yield _Rule(
+        gxe.ExpectTableRowCountToBeBetween(min_value=config.min_identities),
+        "error",
+        f"at least {config.min_identities} identities have 2 images or more ({identities} identities in all)",
+        "Add identities with several images each (a folder for each identity), or lower validation.min_identities.",
+    )
+
+
+def _outcome(rule: _Rule, result: dict[str, Any]) -> Check:
+    found = result["result"]
+    passed = bool(result["success"])
+    rows = found.get("unexpected_index_list") or []
+    examples = list(dict.fromkeys(str(row["label"]) for row in rows if isinstance(row, dict)))
+    return Check(rule.title, rule.level, passed, _observed(found, passed), examples[:_EXAMPLES], rule.advice)
+
+
+def _observed(found: dict[str, Any], passed: bool) -> str:
+    if "unexpected_count" in found and "element_count" in found:
+        wrong, total = found["unexpected_count"], found["element_count"]
+        return f"{total:,} of {total:,}" if not wrong else f"{wrong:,} of {total:,} are not"
+    value = found.get("observed_value")
+    return f"{value:,}" if isinstance(value, int) else "as expected" if passed else str(value)
+
+
+def _file_labels(manifest: Manifest) -> pd.Series:
+    table = manifest.table
+    return table["path"].where(table["status"] == "ok", table["path"] + ": " + table["reason"])

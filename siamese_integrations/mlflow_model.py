@@ -1,0 +1,125 @@
+"""The registered model's code: MLflow copies this file next to the weights and runs it when the model is loaded.
+
+It imports siamese_core alone, which travels with the model.
+"""
+
+import base64
+import binascii
+import os
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+
+from siamese_core.arrays import Pixels
+from siamese_core.data.images import load_image
+from siamese_core.errors import SiameseError, UnreadableImageError
+from siamese_core.verifier import Verifier
+
+_PAIR, _SINGLE = ["image_a", "image_b"], "image"
+_DATA_URI = "base64,"
+
+
+class SiameseModel(PythonModel):
+    """Verifies pairs (`image_a`, `image_b`) or embeds images (`image`).
+
+    An image is the bytes of an image file, base64 text of them, or, outside a server, a path.
+    """
+
+    def load_context(self, context: Any) -> None:
+        """Loads weights and thresholds."""
+        self._verifier = Verifier.load(context.artifacts["verifier"])
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Scores a table.
+
+        Args:
+            context: Not used.
+            model_input: Columns `image_a` and `image_b`, or `image`.
+            params: `operating_point`, such as `fmr_1e-2`.
+
+        Returns:
+            For pairs `distance`, `probability` and `same`; for images `embedding`; and always `error`, which is
+            empty where the row went well.
+        """
+        if set(_PAIR) <= set(model_input.columns):
+            return _for_caller(self._verify(model_input, (params or {}).get("operating_point") or None))
+        if _SINGLE in model_input.columns:
+            return _for_caller(self._embed(model_input))
+        raise SiameseError(
+            f"Give the columns image_a and image_b, or image; the table has {list(model_input.columns)}."
+        )
+
+    def _verify(self, table: pd.DataFrame, operating_point: str | None) -> pd.DataFrame:
+        calibration = self._verifier.calibration
+        threshold = calibration.point(operating_point).threshold
+        first, first_errors = self._embeddings(table["image_a"])
+        second, second_errors = self._embeddings(table["image_b"])
+        distance = ((first - second) ** 2).sum(axis=1)  # NaN where an image is bad
+        errors = [
+            "; ".join(f"{name}: {error}" for name, error in zip(_PAIR, pair, strict=True) if error) or None
+            for pair in zip(first_errors, second_errors, strict=True)
+        ]
+        good = np.array([error is None for error in errors], bool)
+        same = np.where(good, distance < threshold, None)
+        probability = calibration.probability(distance)
+        columns = {"distance": distance, "probability": probability, "same": same}
+        result = pd.DataFrame(columns, index=table.index).assign(error=_texts(errors, table.index))
+        return result.astype({"same": bool}) if good.all() else result
+
+    def _embed(self, table: pd.DataFrame) -> pd.DataFrame:
+        embeddings, errors = self._embeddings(table[_SINGLE])
+        values = [row.tolist() if error is None else None for row, error in zip(embeddings, errors, strict=True)]
+        return pd.DataFrame({"embedding": values}, index=table.index).assign(error=_texts(errors, table.index))
+
+    def _embeddings(self, column: pd.Series) -> tuple[np.ndarray, list[str | None]]:
+        """(N, D) float64, with NaN and a reason where an image cannot be used."""
+        pixels: list[Pixels] = []
+        errors: list[str | None] = []
+        for value in column:
+            try:
+                pixels.append(load_image(_source(value), self._verifier.trained.images))
+                errors.append(None)
+            except UnreadableImageError as error:
+                errors.append(str(error))
+        result = np.full((len(column), self._verifier.trained.encoder.embedding_dim), np.nan)
+        good = [error is None for error in errors]
+        if pixels:
+            result[good] = self._verifier.embed_prepared(pixels)
+        return result, errors
+
+
+def _source(value: Any) -> bytes | Path:
+    """What a cell holds: bytes, a path, or base64 text."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if not isinstance(value, str) or not value:
+        raise UnreadableImageError(f"no image: expected bytes, base64 text or a path, not {type(value).__name__}")
+    if not _in_server() and len(value) < 4096 and Path(value).is_file():
+        return Path(value)
+    try:
+        return base64.b64decode(value.partition(_DATA_URI)[2] or value, validate=True)
+    except (binascii.Error, ValueError):
+        if _in_server():
+            raise UnreadableImageError("not base64 text (the server does not read paths)") from None
+        raise UnreadableImageError(f"no such file, and not base64 text: {value[:80]!r}") from None
+
+
+def _texts(errors: list[str | None], index: pd.Index) -> pd.Series:
+    return pd.Series(errors, index=index, dtype=object)  # pandas' text type would turn None into NaN
+
+
+def _for_caller(result: pd.DataFrame) -> pd.DataFrame:
+    """In a server NaN becomes null: JSON has no NaN."""
+    return result.astype(object).where(result.notna(), None) if _in_server() else result
+
+
+def _in_server() -> bool:
+    # MLflow sets these in its scoring server. There a path would let any client read the server's files.
+    return "__pyfunc_model_path__" in os.environ or os.environ.get("_MLFLOW_IS_IN_SERVING_ENVIRONMENT") == "true"
+
+
+mlflow.models.set_model(SiameseModel())

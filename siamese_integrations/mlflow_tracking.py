@@ -1,0 +1,71 @@
+"""What a run leaves in MLflow: parameters, curves, figures, the report. One call each, not one a value."""
+
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from matplotlib.figure import Figure
+from mlflow.entities import Metric
+from mlflow.tracking import MlflowClient
+
+from siamese_core.report.plots import to_png
+from siamese_integrations.report_place import REPORT, report_place
+
+_LONGEST_TAG = 5000
+
+
+def log_parameters(**groups: Any) -> None:
+    """Logs dataclasses as `group.field`, other values as they are."""
+    flat: dict[str, Any] = {}
+    for name, value in groups.items():
+        flat |= _flatten(name, asdict(value) if hasattr(value, "__dataclass_fields__") else value)
+    mlflow.log_params(flat)
+
+
+def log_history(history: list[dict[str, float]], events: list[dict[str, Any]], speed: dict[str, float]) -> None:
+    """Logs the training curves over the steps, what the collapse monitor saw, and how fast training was."""
+    now = round(time.time() * 1000)
+    curves = [
+        Metric(name, value, now, int(row["step"])) for row in history for name, value in row.items() if name != "step"
+    ]
+    totals = [Metric(f"train_{name}", value, now, 0) for name, value in speed.items()]
+    recoveries = sum(event["kind"] == "recovery" for event in events)
+    _log_batches([*curves, *totals, Metric("train_recoveries", recoveries, now, 0)])
+    if events:
+        mlflow.set_tag("training_events", "\n".join(event["message"] for event in events)[:_LONGEST_TAG])
+
+
+def log_evaluation(metrics: dict[str, float], figures: dict[str, Figure], page: str) -> str:
+    """Logs the test figures, the plots as PNG and the report as HTML.
+
+    Returns:
+        The report's file, or its URI where artifacts lie on another machine.
+    """
+    now = round(time.time() * 1000)
+    _log_batches([Metric(name, value, now, 0) for name, value in metrics.items()])
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / REPORT).write_text(page, encoding="utf-8")
+        (Path(folder) / "plots").mkdir()
+        for name, figure in figures.items():
+            (Path(folder) / "plots" / f"{name}.png").write_bytes(to_png(figure))
+        mlflow.log_artifacts(folder)
+    return report_place(mlflow.get_artifact_uri())
+
+
+def _log_batches(metrics: list[Metric], size: int = 1000) -> None:
+    run = mlflow.active_run()
+    assert run is not None, "ZenML's MLflow tracker starts a run for every step that asks for one"
+    for start in range(0, len(metrics), size):
+        MlflowClient().log_batch(run.info.run_id, metrics[start : start + size])
+
+
+def _flatten(prefix: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        flat |= _flatten(f"{prefix}.{name}", inner)
+    return flat

@@ -1,0 +1,95 @@
+"""How ZenML stores the artifacts of siamese_core: as folders of Parquet, NumPy, safetensors and JSON files."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from zenml.enums import ArtifactType, VisualizationType
+from zenml.io import fileio
+from zenml.materializers.base_materializer import BaseMaterializer
+from zenml.metadata.metadata_types import MetadataType
+from zenml.utils import io_utils
+
+from siamese_core.artifact import FolderArtifact, hash_folder
+from siamese_core.calibration.operating_points import Calibration
+from siamese_core.data.ingest import IngestIndex
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.pair_lists import PairList
+from siamese_core.data.split import Split
+from siamese_core.data.store import ImageStore
+from siamese_core.errors import DataError
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.triplets.offline import Triplets
+
+_VISUALIZATIONS = {".png": VisualizationType.IMAGE, ".html": VisualizationType.HTML}
+_CHUNK = 16 * 2**20
+
+
+class FolderMaterializer(BaseMaterializer):
+    """Stores any `FolderArtifact`; its content hash is the hash of its files.
+
+    In a remote store the files are copied in pieces, so that an artifact larger than the memory can travel.
+    """
+
+    ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (
+        Manifest,
+        ImageStore,
+        Split,
+        PairList,
+        Triplets,
+        TrainedEncoder,
+        Calibration,
+        Evaluation,
+        IngestIndex,
+    )
+    ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
+
+    def save(self, data: FolderArtifact) -> None:
+        """Writes the artifact's files."""
+        folder = self._working_folder()
+        data.save(folder)
+        self._content_hash = hash_folder(folder)
+        self._names = sorted(path.name for path in folder.iterdir())
+        if io_utils.is_remote(self.uri):
+            for name in self._names:
+                _copy(str(folder / name), f"{self.uri}/{name}")
+
+    def load(self, data_type: type[Any]) -> Any:
+        """Reads the artifact; a memory-mapped one stays on disk."""
+        folder = self._working_folder()
+        if io_utils.is_remote(self.uri):
+            for name in fileio.listdir(self.uri):
+                _copy(f"{self.uri}/{name}", str(folder / name))
+            self._check(folder)
+        return data_type.load(folder)
+
+    def save_visualizations(self, data: FolderArtifact) -> dict[str, VisualizationType]:
+        """Pictures and pages among the files are what people see."""
+        kinds = {name: _VISUALIZATIONS.get(Path(name).suffix) for name in self._names}
+        return {f"{self.uri}/{name}": kind for name, kind in kinds.items() if kind}
+
+    def extract_metadata(self, data: FolderArtifact) -> dict[str, MetadataType]:
+        """The artifact's own summary."""
+        return data.summary()
+
+    def compute_content_hash(self, data: FolderArtifact) -> str:
+        """The hash of the files: equal values give an equal hash, and steps that depend on them stay cached."""
+        return self._content_hash
+
+    def _check(self, folder: Path) -> None:
+        """Compares what has arrived with the hash that was recorded when it was saved."""
+        if self.expected_content_hash not in (None, hash_folder(folder)):
+            raise DataError(f"{self.uri} did not arrive as it was saved: its content hash differs. Run again.")
+
+    def _working_folder(self) -> Path:
+        if not io_utils.is_remote(self.uri):
+            return Path(self.uri)
+        # ZenML removes it when the step has finished: until then a memory map may read it.
+        with self.get_temporary_directory(delete_at_exit=False) as folder:
+            return Path(folder)
+
+
+def _copy(source: str, target: str) -> None:
+    with fileio.open(source, "rb") as reader, fileio.open(target, "wb") as writer:
+        while chunk := reader.read(_CHUNK):
+            writer.write(chunk)

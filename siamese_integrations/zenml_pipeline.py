@@ -1,0 +1,44 @@
+"""Pipelines that check their configuration file before they run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from zenml.enums import ExecutionMode
+from zenml.pipelines.pipeline_definition import Pipeline
+
+from siamese_integrations.config_file import check_config
+from siamese_integrations.zenml_output import show_errors_plainly
+
+
+class CheckedPipeline(Pipeline):
+    """A ZenML pipeline that refuses unknown configuration keys instead of ignoring them."""
+
+    steps_by_name: tuple[str, ...] = ()
+
+    def with_options(self, *args: Any, config_path: str | None = None, **kwargs: Any) -> Pipeline:
+        """As in ZenML, after a strict check of the file.
+
+        Raises:
+            ConfigError: The file has an unknown key or a value that cannot be.
+        """
+        if config_path:
+            check_config(Path(config_path), self.entrypoint, self.steps_by_name)
+        return super().with_options(*args, config_path=config_path, **kwargs)
+
+
+def checked_pipeline(*steps: str) -> Callable[[Callable[..., None]], CheckedPipeline]:
+    """Makes a pipeline of a function; the first error ends the run.
+
+    Args:
+        *steps: Names of the pipeline's steps, which a configuration file may set options for.
+    """
+    show_errors_plainly()
+
+    def decorate(function: Callable[..., None]) -> CheckedPipeline:
+        made = CheckedPipeline(name=function.__name__, entrypoint=function, execution_mode=ExecutionMode.FAIL_FAST)
+        made.steps_by_name = steps
+        made.__doc__ = function.__doc__
+        return made
+
+    return decorate

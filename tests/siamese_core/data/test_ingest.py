@@ -1,0 +1,286 @@
+"""Images of every kind, good and bad, through ingest."""
+
+import hashlib
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamese_core.config import ImageConfig
+from siamese_core.data.images import decode_image, load_image
+from siamese_core.data.ingest import ingest
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.store import ImageStore
+from siamese_core.errors import DataError, UnreadableImageError
+
+GREY = ImageConfig(size=16, color="grey")
+RGB = ImageConfig(size=16, color="rgb")
+
+
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def photo(width: int = 40, height: int = 40) -> Image.Image:
+    """Left half red, right half green, a blue band on top."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = 200
+    pixels[:, width // 2 :, 1] = 150
+    pixels[: height // 4] = (0, 0, 250)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("L", "PNG"), ("1", "PNG"), ("P", "PNG"),
+        ("RGBA", "PNG"), ("LA", "PNG"), ("I;16", "PNG"), ("L", "PPM"), ("RGB", "PPM"), ("1", "PPM"), ("I", "PPM"),
+        ("RGB", "BMP"), ("P", "BMP"), ("RGB", "WEBP"), ("RGBA", "WEBP"), ("RGB", "TIFF"), ("I;16", "TIFF"),
+        ("1", "TIFF"), ("P", "GIF"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("config", [GREY, RGB], ids=["grey", "rgb"])
+def test_every_format_and_mode_gives_the_same_picture(mode: str, kind: str, config: ImageConfig) -> None:
+    # Black left, white right: what 1 bit, a palette and 16 bits can all hold.
+    pixels = np.zeros((32, 32), np.uint8)
+    pixels[:, 16:] = 255
+    plain = Image.fromarray(pixels)
+    if mode in ("I;16", "I"):
+        image = Image.fromarray(pixels.astype(np.uint16) * 257)
+        image = image.convert("I") if mode == "I" else image
+    else:
+        image = plain.convert(mode)
+    found = decode_image(encode(image, kind), config)
+    assert found.pixels.shape == (16, 16, config.channels)
+    np.testing.assert_allclose(found.pixels, load_image(plain, config), atol=6)  # JPEG and WebP are lossy
+    assert (found.width, found.height) == (32, 32)
+
+
+def test_16_bits_keep_their_contrast() -> None:
+    ramp = np.linspace(0, 65535, 64, dtype=np.uint16)[None].repeat(64, 0)
+    pixels = decode_image(encode(Image.fromarray(ramp), "PNG"), ImageConfig(size=64, color="grey")).pixels[..., 0]
+    np.testing.assert_allclose(pixels[0], np.linspace(0, 255, 64), atol=2)
+
+
+def test_transparency_is_laid_on_white() -> None:
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    assert (decode_image(encode(clear, "PNG"), RGB).pixels == 255).all()
+    palette = Image.new("P", (20, 20), 0)
+    assert (decode_image(encode(palette, "PNG", transparency=0), GREY).pixels == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    upright = photo(60, 40)
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = decode_image(encode(stored, "JPEG", quality=95, exif=exif), RGB)
+    assert (found.width, found.height) == (60, 40)
+    np.testing.assert_allclose(found.pixels, load_image(upright, RGB), atol=30)
+
+
+def test_crop_keeps_the_centre_and_invert_swaps() -> None:
+    pixels = np.zeros((40, 80), np.uint8)
+    pixels[10:30, 30:50] = 255
+    image = Image.fromarray(pixels)
+    centre = load_image(image, ImageConfig(size=20, color="grey", crop=0.5))
+    assert (centre == 255).all()
+    inverted = load_image(image, ImageConfig(size=20, color="grey", crop=0.5, invert=True))
+    assert (inverted == 0).all()
+
+
+def test_a_large_jpeg_and_its_small_copy_agree() -> None:
+    # Decoded at reduced scale: the picture must not change.
+    small = photo(120, 120)
+    large = small.resize((1920, 1920), Image.Resampling.BICUBIC)
+    a, b = (decode_image(encode(image, "JPEG", quality=95), RGB).pixels.astype(int) for image in (small, large))
+    assert np.abs(a - b).mean() < 4
+
+
+def bomb() -> bytes:
+    """A PNG of 40,000 × 40,000 pixels in a few hundred bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    """Writes every kind of bad file below identity `bad`; file name → a part of the reason."""
+    good = encode(photo(), "PNG")
+    contents = {
+        "empty.png": (b"", "empty file"),
+        "text.png": (b"this is no image", "not an image"),
+        "truncated.jpg": (encode(photo(200, 200), "JPEG")[:900], "truncated"),
+        "truncated.png": (good[:60], "cannot be decoded"),
+        "bomb.png": (bomb(), "too large"),
+        "large.png": (encode(Image.new("L", (300, 300)), "PNG"), "too large: 300×300"),
+        "float.tiff": (encode(Image.fromarray(np.zeros((9, 9), np.float32)), "TIFF"), "floating-point"),
+        "movie.mp4": (b"\x00\x00\x00\x18ftypmp42", "not an image"),
+        "Thumbs.db": (b"\xd0\xcf\x11\xe0", "not an image"),
+    }
+    (folder / "bad").mkdir(parents=True)
+    for name, (data, _) in contents.items():
+        (folder / "bad" / name).write_bytes(data)
+    (folder / "bad" / "link.png").symlink_to("nowhere.png")
+    os.mkfifo(folder / "bad" / "pipe.png")
+    (folder / "stray.png").write_bytes(good)
+    reasons = {f"bad/{name}": reason for name, (_, reason) in contents.items()}
+    return reasons | {
+        "bad/link.png": "broken link",
+        "bad/pipe.png": "not a regular file",
+        "stray.png": "lies directly in",
+    }
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path / "images"
+    reasons = bad_files(folder)
+    for identity in ("a", "deep/er/b", "naïve ☃"):
+        (folder / identity).mkdir(parents=True)
+        for i in range(2):
+            (folder / identity / f"{i}.png").write_bytes(encode(photo(30 + i), "PNG"))
+    return folder, reasons
+
+
+def run(folder: Path, target: Path, config: ImageConfig) -> tuple[Manifest, ImageStore]:
+    target.mkdir()
+    found = ingest(folder, target, config)
+    return found.manifest, found.store
+
+
+def test_nothing_is_dropped_and_every_reason_is_given(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    folder, reasons = mixed
+    os.close(os.open(bytes(folder / "a") + b"/\xff.png", os.O_CREAT | os.O_WRONLY))
+    manifest, store = run(folder, tmp_path / "store", ImageConfig(size=16, max_pixels=50_000))
+    listed = dict(zip(manifest.quarantined["path"], manifest.quarantined["reason"], strict=True))
+    for path, reason in reasons.items():
+        assert reason in listed.pop(path)
+    assert list(listed.items()) == [("a/\\xff.png", "its name is not valid UTF-8")]
+    assert manifest.ok["identity"].tolist() == ["a", "a", "deep/er/b", "deep/er/b", "naïve ☃", "naïve ☃"]
+    assert len(store) == 6
+    assert len(manifest.table) == 6 + len(reasons) + 1
+
+
+def test_the_store_is_in_manifest_order_and_is_what_scoring_sees(
+    mixed: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, _ = mixed
+    config = ImageConfig(size=16)
+    manifest, store = run(folder, tmp_path / "store", config)
+    for row, (path, digest) in enumerate(zip(manifest.ok["path"], manifest.ok["sha256"], strict=True)):
+        assert np.array_equal(store.images[row], load_image(folder / path, config))
+        assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == digest
+    assert isinstance(store.images, np.memmap)
+
+
+def test_store_and_manifest_round_trip(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    manifest, store = run(mixed[0], tmp_path / "store", GREY)
+    (tmp_path / "copy").mkdir()
+    manifest.save(tmp_path / "copy")
+    store.save(tmp_path / "copy")
+    again = ImageStore.load(tmp_path / "copy")
+    assert np.array_equal(again.images, store.images)
+    assert again.config == GREY
+    assert Manifest.load(tmp_path / "copy").table.equals(manifest.table)
+    assert Manifest.load(tmp_path / "copy").sha256() == manifest.sha256()
+
+
+def test_one_worker_and_many_agree(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    for workers in (1, 4):
+        (tmp_path / str(workers)).mkdir()
+    one = ingest(mixed[0], tmp_path / "1", GREY, workers=1)
+    many = ingest(mixed[0], tmp_path / "4", GREY, workers=4)
+    assert one.manifest.table.equals(many.manifest.table)
+    assert np.array_equal(one.store.images, many.store.images)
+
+
+def make_old(folder: Path) -> None:
+    """Sets times back: a file of this very second may still change within the clock's resolution."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            os.utime(path, (1_000_000, 1_000_000))
+
+
+def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
+    mixed: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = mixed
+    for name in ("1", "2", "3"):
+        (tmp_path / name).mkdir()
+    make_old(folder)
+    first = ingest(folder, tmp_path / "1", GREY)
+    # One of each: new, changed, removed, mended.
+    (folder / "a" / "new.png").write_bytes(encode(photo(50), "PNG"))
+    (folder / "deep/er/b" / "0.png").write_bytes(encode(photo(77), "PNG"))
+    (folder / "naïve ☃" / "1.png").unlink()
+    (folder / "bad" / "empty.png").write_bytes(encode(photo(33), "PNG"))
+    read: list[str] = []
+    from siamese_core.data import ingest as module
+
+    original = module.read_file
+    monkeypatch.setattr(module, "read_file", lambda path: read.append(path.name) or original(path))
+    second = ingest(folder, tmp_path / "2", GREY, previous=first)
+    # A broken link has no time of its own and is looked at again.
+    assert sorted(read) == ["0.png", "empty.png", "link.png", "new.png"]
+    assert second.reused == len(second.manifest.table) - 4
+    monkeypatch.undo()
+    whole = ingest(folder, tmp_path / "3", GREY)
+    assert second.manifest.table.equals(whole.manifest.table)
+    assert np.array_equal(second.store.images, whole.store.images)
+    assert second.index.table.equals(whole.index.table)
+
+
+def test_a_file_of_this_very_moment_is_read_again(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    make_old(mixed[0])
+    (mixed[0] / "a" / "0.png").touch()
+    first = ingest(mixed[0], tmp_path / "1", GREY)
+    second = ingest(mixed[0], tmp_path / "2", GREY, previous=first)
+    assert second.reused == len(first.manifest.table) - 2  # and the broken link
+
+
+def test_a_folder_link_that_loops_ends(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    (mixed[0] / "a" / "loop").symlink_to(mixed[0], target_is_directory=True)
+    manifest, _ = run(mixed[0], tmp_path / "store", ImageConfig(size=16, max_pixels=50_000))
+    assert len(manifest.ok) == 6
+
+
+def test_missing_empty_and_hopeless_folders_are_clear_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        ingest(tmp_path / "nowhere", tmp_path, GREY)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="is a file"):
+        ingest(tmp_path / "file", tmp_path, GREY)
+    (tmp_path / "empty" / "folder").mkdir(parents=True)
+    with pytest.raises(DataError, match="has no files"):
+        ingest(tmp_path / "empty", tmp_path, GREY)
+    (tmp_path / "bad" / "x").mkdir(parents=True)
+    (tmp_path / "bad" / "x" / "a.png").touch()
+    with pytest.raises(DataError, match=r"None of the 1 files .* usable image:\n  x/a.png: empty file"):
+        ingest(tmp_path / "bad", tmp_path, GREY)
+
+
+@pytest.mark.parametrize("source", [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4)), b"", Path("/nowhere/x.png")])
+def test_bad_sources_give_a_reason(source: object) -> None:
+    with pytest.raises(UnreadableImageError):
+        load_image(source, GREY)  # type: ignore[arg-type]

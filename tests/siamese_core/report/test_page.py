@@ -1,0 +1,238 @@
+"""The report without a browser: what it says, what it leaves out, and that no text becomes markup."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from siamese_core.evaluation.gate import Comparison
+from siamese_core.evaluation.results import ChampionResult, PointResult
+from siamese_core.report import assets
+from siamese_core.report.charts import det_chart, roc_chart
+from siamese_core.report.explorer import knots
+from siamese_core.report.protocol_sections import champion_section
+from siamese_core.report.svg import Frame, Mark, deviate_axis, linear_axis, log_axis, thin
+from siamese_core.report.wording import few_errors, share, standing, verdict
+from tests.siamese_core.report_sample import HOSTILE, Sample, old_curves, rate, sample
+
+SECTIONS = ["points", "threshold", "curves", "promises", "figures", "comparison", "worst", "slices", "robustness"]
+SECTIONS += ["map-of-embeddings", "training", "data", "lineage", "words"]
+OPTIONAL = {"figures", "slices", "robustness", "map-of-embeddings", "training", "lineage", "worst"}
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return sample(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def page(full: Sample) -> str:
+    return full.page(f"model {HOSTILE}", {"data": "abc123", "run": HOSTILE})
+
+
+class Reader(HTMLParser):
+    """Elements, their attributes, and text outside of style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def sections(self) -> list[str | None]:
+        return [found.get("id") for tag, found in self.tags if tag == "section"]
+
+
+def script_data(page: str) -> dict:
+    found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_every_section_is_there_and_in_the_contents(page: str) -> None:
+    reader = Reader(page)
+    assert reader.sections() == SECTIONS
+    assert [found["href"] for tag, found in reader.tags if tag == "a"] == [f"#{name}" for name in SECTIONS]
+
+
+def test_sections_without_data_do_not_appear(full: Sample) -> None:
+    assert Reader(full.bare().page()).sections() == [name for name in SECTIONS if name not in OPTIONAL]
+
+
+def test_the_same_values_give_the_same_bytes(full: Sample, page: str) -> None:
+    assert page == full.page(f"model {HOSTILE}", {"data": "abc123", "run": HOSTILE})
+
+
+def test_no_text_of_the_data_becomes_markup(page: str) -> None:
+    reader = Reader(page)
+    assert {tag for tag, found in reader.tags if "src" in found} == {"img"}
+    assert all(str(found["src"]).startswith("data:image/jpeg;base64,") for _, found in reader.tags if "src" in found)
+    assert not any(name.startswith("on") for _, found in reader.tags for name in found)
+    assert sum(tag == "script" for tag, _ in reader.tags) == 2
+    assert "\u2028" not in re.search(r"<script type.*?</script>", page, re.DOTALL)[0]  # type: ignore[index]
+    assert script_data(page)["charts"][-1]["id"].startswith("training")
+    names = next(chart["names"] for chart in script_data(page)["charts"] if chart["id"] == "map")
+    assert names[0] == f"{HOSTILE}/0000"
+
+
+def test_nothing_is_named_that_a_browser_could_load(page: str) -> None:
+    assert "http" not in page.replace("http-equiv", "")
+    assert "url(" not in page.replace("url(#", "").replace('url("${chart.sheet}")', "")
+    policy = next(found["content"] for tag, found in Reader(page).tags if found.get("http-equiv"))
+    assert str(policy).startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in str(policy)
+    assert "@import" not in assets.read("report.css")
+
+
+def test_a_big_evaluation_stays_below_5_mb(tmp_path: Path) -> None:
+    page = sample(tmp_path, identities=130, size=224).page()
+    assert len(page.encode()) < 5e6
+    assert sum(tile >= 0 for tile in script_data(page)["charts"][-5]["tiles"]) == 500
+
+
+def test_refusals_events_quarantine_and_lineage_are_told(page: str) -> None:
+    text = Reader(page).text
+    for told in (f"needs more {HOSTILE}", f"narrow {HOSTILE}", f"not an image {HOSTILE}", "too few pairs", "abc123"):
+        assert told in text, told
+    assert "… and 101 more" in text
+
+
+def test_the_whole_configuration_is_there_where_it_is_known(full: Sample, page: str) -> None:
+    assert "The whole configuration" not in page
+    told = full.page("letters", {"run": "abc123"}, f"training:\n  steps: 120 {HOSTILE}\n")
+    assert f"training:\n  steps: 120 {HOSTILE}\n" in Reader(told).text
+    assert HOSTILE not in told
+
+
+def test_a_caution_about_intervals_is_told_where_there_is_one(full: Sample, page: str) -> None:
+    assert ">caution<" not in page
+    warned = replace(full, calibration=replace(full.calibration, caution="Few have most."))
+    assert "Few have most.</p>" in warned.page("letters", {})
+
+
+def test_few_errors_are_told_and_many_are_not() -> None:
+    assert few_errors(rate(0, 50)) == "no errors: the upper end is 3/n (rule of 3)"
+    assert few_errors(rate(1, 50)) == "1 error only: the interval is wide (rule of 30)"
+    assert few_errors(rate(29, 50)) == "29 errors only: the interval is wide (rule of 30)"
+    assert few_errors(rate(30, 50)) == ""
+
+
+@pytest.mark.parametrize(
+    ("errors", "target", "expected"),
+    [(100, 0.01, ("good", "in interval")), (300, 0.01, ("bad", "above target")), (30, 0.01, ("warn", "below target"))],
+)
+def test_a_target_stands_in_above_or_below_the_interval(errors: int, target: float, expected: tuple[str, str]) -> None:
+    point = PointResult(0.5, target, rate(errors, 10_000), rate(5, 100), 0.9)
+    assert standing(point) == expected
+
+
+def test_no_target_no_badge(full: Sample) -> None:
+    assert standing(full.evaluation.model.points["eer"]) == ("", "")
+
+
+def test_shares_have_two_digits_however_small() -> None:
+    shown = {0: "0.00%", 0.1234: "12.34%", 0.0123: "1.23%", 0.00123: "0.12%", 0.000123: "0.012%", 1.2e-6: "0.00012%"}
+    assert {value: share(value) for value in shown} == shown
+
+
+def test_the_verdict_names_the_target_where_there_is_one(full: Sample) -> None:
+    assert "in keeping with its target of 1%," in verdict(full.evaluation)
+    assert "target" not in verdict(replace(full.evaluation, default="eer"))
+
+
+def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample) -> None:
+    model, points = full.evaluation.model, {"fmr_1e-7": full.evaluation.model.points["eer"]}
+
+    def shown(comparison: Comparison | None) -> str:
+        return champion_section(ChampionResult("3", comparison, points | {"eer": model.points["eer"]}), model)
+
+    assert "measurably better" in shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
+    assert shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
+    assert "measurably worse" in shown(Comparison(0.04, 0.03, 0.005, 0.015, 0.95))
+    assert "within the noise" in shown(Comparison(0.03, 0.03, -0.1, 0.1, 0.95))
+    assert "not comparable" in shown(None)
+
+
+def test_the_moving_threshold_is_exact_where_the_evaluation_is(full: Sample) -> None:
+    evaluation = full.evaluation
+    found = np.array(list(knots(evaluation)))
+    assert (np.diff(found[:, 0]) >= 0).all()
+    assert (np.diff(found[:, 1]) >= 0).all()
+    assert (np.diff(found[:, 2]) <= 0).all()
+    assert found[0, 1:].tolist() == [0.0, 1.0]
+    assert found[-1, 1:] == pytest.approx([1, 0], abs=1e-9)
+    for point in evaluation.model.points.values():
+        row = found[np.flatnonzero(found[:, 0] == point.threshold)[0]]
+        assert row[1:] == pytest.approx([point.fmr.value, point.fnmr.value], abs=1e-12)
+
+
+def test_the_threshold_moves_without_the_curves_thresholds_too(full: Sample) -> None:
+    model = replace(full.evaluation.model, curves=old_curves(full.evaluation.model.curves))
+    exact = np.array(list(knots(full.evaluation)))
+    rough = np.array(list(knots(replace(full.evaluation, model=model))))
+    for column in (1, 2):
+        np.testing.assert_allclose(np.interp(exact[:, 0], rough[:, 0], rough[:, column]), exact[:, column], atol=0.01)
+
+
+def test_axes_place_values_as_their_scales_say() -> None:
+    deviates = deviate_axis("FMR", 0.001, 0.5)
+    start, end = norm.ppf(0.001), norm.ppf(0.5)
+    for value in (0.001, 0.02, 0.3, 0.5):
+        assert deviates.place(value) == pytest.approx((norm.ppf(value) - start) / (end - start))
+    assert deviates.place(0) == 0
+    assert log_axis("FMR", 1e-4, 1).place(1e-2) == pytest.approx(0.5)
+    assert log_axis("FMR", 1e-4, 1).ticks == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1])
+    assert linear_axis("x", 0, 1).ticks == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert linear_axis("x", 0, 7).ticks == [0, 2, 4, 6]
+    assert linear_axis("x", 3, 3).place(3) == 0  # one step of training
+    frame = Frame(linear_axis("x", 0, 1), linear_axis("y", 0, 1))
+    assert frame.at(0, 0) == (frame.left, frame.height - frame.bottom)
+    assert frame.at(1, 1) == (frame.width - frame.right, frame.top)
+
+
+def test_thinning_keeps_the_ends_and_the_order() -> None:
+    assert thin([3, 1, 2], 5) == [3, 1, 2]
+    assert thin(range(1000), 11) == [round(index * 99.9) for index in range(11)]
+
+
+def test_charts_mark_every_operating_point_where_it_was_measured(full: Sample) -> None:
+    points = full.evaluation.model.points
+    for chart, height in ((det_chart(full.evaluation), lambda r: r), (roc_chart(full.evaluation), lambda r: 1 - r)):
+        shown = chart.layers[-1]
+        assert [mark[:2] for mark in shown.marks] == [(p.fmr.value, height(p.fnmr.value)) for p in points.values()]
+        assert all(name in mark.note for name, mark in zip(points, shown.marks, strict=True))
+
+
+def test_labels_do_not_cover_each_other(full: Sample) -> None:
+    from siamese_core.report.svg import dots
+
+    frame = Frame(linear_axis("x", 0, 1), linear_axis("y", 0, 1))
+    marks = [Mark(0.5 + 0.001 * index, 0.5) for index in range(9)]
+    drawn = re.findall(r'x="([\d.-]+)" y="([\d.-]+)">(\w+)', dots(frame, "", "model", marks, ["point"] * 9).svg)
+    places = [(float(x), float(y)) for x, y, _ in drawn]
+    assert 1 <= len(places) <= 4
+    assert all(abs(a[0] - b[0]) > 30 or abs(a[1] - b[1]) > 12 for a in places for b in places if a is not b)
+
+
+def test_a_perfect_system_and_one_of_few_pairs_have_a_report_too(full: Sample) -> None:
+    perfect = PointResult(0.5, 0.01, rate(0, 4), rate(0, 3), 1.0)
+    model = replace(
+        full.evaluation.model,
+        eer=0.0,
+        points={"accuracy": replace(perfect, target_fmr=None), "fmr_1e-2": perfect},
+        curves=replace(old_curves(full.evaluation.model.curves), fmr=[0.0, 1.0], fnmr=[0.0, 0.0]),
+    )
+    small = replace(full.evaluation, model=model, impostor_pairs=4, genuine_pairs=3)
+    text = Reader(replace(full, evaluation=small).page()).text
+    assert "no errors: the upper end is 3/n (rule of 3)" in text
