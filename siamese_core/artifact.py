@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import is_dataclass
+from dataclasses import asdict
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from siamese_core.errors import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from _typeshed import DataclassInstance
 
 _T = TypeVar("_T")
 
@@ -42,33 +44,49 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def from_json(kind: type[_T], value: Any) -> _T:
-    """A dataclass from what `asdict` made of it: the types of its fields say how to read each, at any depth.
+def write_record(path: Path, record: DataclassInstance, format_number: int) -> None:
+    """Writes a dataclass as JSON with the number of its format.
 
     Args:
-        kind: The dataclass. Fields may be plain values, dataclasses, lists and dictionaries of these with text or
-            numbers for keys, or one of these or None.
-        value: From JSON; a field that is missing takes its default.
+        path: The file.
+        record: Its fields may be plain values, dataclasses, and lists, tuples and dictionaries of these.
+        format_number: Raised by one when a field changes its meaning, comes or goes.
     """
-    types = get_type_hints(kind)
-    return kind(**{name: _read(types[name], inner) for name, inner in value.items()})
+    write_json(path, {"format": format_number, **asdict(record)})
 
 
-def _read(kind: Any, value: Any) -> Any:
-    inner = get_args(kind)
-    if value is None or kind is Any:
-        return value
-    if is_dataclass(kind):
-        return from_json(cast(type, kind), value)
-    if get_origin(kind) is list:
-        return [_read(inner[0], item) for item in value]
-    if get_origin(kind) is tuple:
-        return tuple(_read(item_kind, item) for item_kind, item in zip(inner, value, strict=True))
-    if get_origin(kind) is dict:
-        return {inner[0](name): _read(inner[1], item) for name, item in value.items()}
-    if get_origin(kind) is UnionType:
-        return _read(next(option for option in inner if option is not NoneType), value)
-    return value
+def read_record(kind: type[_T], path: Path, format_number: int) -> _T:
+    """Reads what `write_record` wrote.
+
+    Args:
+        kind: The dataclass.
+        path: The file; one without a number is of format 1.
+        format_number: The format that this version reads.
+
+    Raises:
+        ModelError: The file has another format, or does not hold such a record.
+    """
+    from pydantic import TypeAdapter, ValidationError  # here, so that the other artifacts load without it
+
+    check_format(path, values := read_json(path), format_number)
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise ModelError(f"{path} does not hold what it should: {error.errors()[0]['msg']}.") from error
+
+
+def check_format(path: Path, values: dict[str, Any], format_number: int) -> None:
+    """Takes the format's number out of the values of a file; without one it is format 1.
+
+    Raises:
+        ModelError: It is another format.
+    """
+    number = values.pop("format", 1)
+    if number != format_number:
+        raise ModelError(
+            f"{path} has format {number}; this version of siamese-pipelines reads format {format_number}. "
+            "Use the version that wrote it, or train again."
+        )
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

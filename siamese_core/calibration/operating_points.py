@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Distances
-from siamese_core.artifact import from_json, read_json, write_json
+from siamese_core.artifact import read_record, write_record
 from siamese_core.calibration.expected_rates import (
     Concentration,
     IdentityEvidence,
@@ -28,6 +28,7 @@ from siamese_core.metrics.rates import Rate, best_accuracy, equal_error_rate, ro
 
 # A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
 # 1/target: fewer, and the threshold hangs on a handful of look-alikes.
+_FORMAT = 1
 _EXPECTED_FALSE_MATCHES = 10
 # Where a smaller share of the identities has half of the genuine pairs, the rates of the whole are those of a few.
 _DOMINATING_SHARE = 0.05
@@ -115,12 +116,12 @@ class Calibration:
 
     def save(self, folder: Path) -> None:
         """Writes `calibration.json`."""
-        write_json(folder / "calibration.json", asdict(self))
+        write_record(folder / "calibration.json", self, _FORMAT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads `calibration.json`."""
-        return from_json(cls, read_json(folder / "calibration.json"))
+        return read_record(cls, folder / "calibration.json", _FORMAT)
 
     def summary(self) -> dict[str, Any]:
         """Thresholds and the EER."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from siamese_core.arrays import Indices
-from siamese_core.artifact import from_json, read_json, write_json
+from siamese_core.artifact import read_record, write_record
 from siamese_core.calibration.operating_points import Calibration, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
 from siamese_core.data.manifest import Manifest
@@ -45,6 +45,7 @@ from siamese_core.metrics.pairs import PairDistances, Pairs, pair_distances
 from siamese_core.metrics.rates import area_under_roc, equal_error_rate, fnmr_at, roc, sensitivity_index
 from siamese_core.network.embedding import Embedder
 
+_FORMAT = 1
 _CURVE_POINTS = 400
 _HISTOGRAM_BINS = 100
 _WORST = 8
@@ -111,12 +112,12 @@ class Evaluation:
 
     def save(self, folder: Path) -> None:
         """Writes `evaluation.json`."""
-        write_json(folder / "evaluation.json", asdict(self))
+        write_record(folder / "evaluation.json", self, _FORMAT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads `evaluation.json`."""
-        return from_json(cls, read_json(folder / "evaluation.json"))
+        return read_record(cls, folder / "evaluation.json", _FORMAT)
 
     def gaps(self) -> list[Slice]:
         """The slices that do measurably worse than all pairs."""

@@ -1,11 +1,12 @@
-"""Dataclasses come back from JSON as they were."""
+"""Records come back from JSON as they were, and another format is refused."""
 
-import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import pytest
 
-from siamese_core.artifact import from_json
+from siamese_core.artifact import read_record, write_json, write_record
+from siamese_core.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,23 @@ EMPTY = Tree(Leaf(0.0), [], {}, (0, 0, 0.0), [])
 
 
 @pytest.mark.parametrize("tree", [FULL, EMPTY], ids=["full", "empty"])
-def test_there_and_back(tree: Tree) -> None:
-    assert from_json(Tree, json.loads(json.dumps(asdict(tree)))) == tree
+def test_there_and_back(tree: Tree, tmp_path: Path) -> None:
+    write_record(tmp_path / "tree.json", tree, 2)
+    assert read_record(Tree, tmp_path / "tree.json", 2) == tree
 
 
-def test_a_file_from_before_a_field_takes_its_default() -> None:
-    old = asdict(EMPTY)
-    del old["maybe"], old["free"]
-    assert from_json(Tree, old) == EMPTY
+def test_a_file_without_a_number_is_of_the_first_format(tmp_path: Path) -> None:
+    write_json(tmp_path / "tree.json", asdict(FULL))
+    assert read_record(Tree, tmp_path / "tree.json", 1) == FULL
 
 
-def test_a_field_that_is_not_known_is_an_error() -> None:
-    with pytest.raises(KeyError, match="colour"):
-        from_json(Leaf, {"value": 1.0, "colour": "red"})
+def test_another_format_is_refused_in_words(tmp_path: Path) -> None:
+    write_record(tmp_path / "tree.json", FULL, 3)
+    with pytest.raises(ModelError, match=r"tree\.json has format 3; .* reads format 2"):
+        read_record(Tree, tmp_path / "tree.json", 2)
+
+
+def test_a_file_that_holds_something_else_is_refused_in_words(tmp_path: Path) -> None:
+    write_json(tmp_path / "leaf.json", {"value": "red"})
+    with pytest.raises(ModelError, match=r"leaf\.json does not hold"):
+        read_record(Leaf, tmp_path / "leaf.json", 1)

@@ -1,0 +1,95 @@
+"""The data set: every image with its identity and its part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from siamese_core.arrays import Indices, Labels, Pixels, labels_of
+from siamese_core.config import ImageConfig, SplitConfig
+from siamese_core.data.ingest import ingest
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split, make_split
+from siamese_core.data.store import ImageStore
+
+Part = Literal["train", "calibration", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Prepared images and whom they show.
+
+    Attributes:
+        pixels: (S, H, W, C) uint8, the whole store, memory-mapped.
+        rows: (N,) int64 rows of `pixels`, ascending.
+        labels: (N,) int64, the identity of each, 0 to I − 1.
+        names: The I identities, sorted.
+        paths: The N files, below `data_dir`.
+    """
+
+    pixels: Pixels
+    rows: Indices
+    labels: Labels
+    names: list[str]
+    paths: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: Indices) -> Images:
+        """Some of the images, (n,) int64 positions; their identities are numbered anew."""
+        labels, names = labels_of([self.names[label] for label in self.labels[positions]])
+        paths = [self.paths[position] for position in positions]
+        return Images(self.pixels, self.rows[positions], labels, names, paths)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All that ingest and split made.
+
+    Attributes:
+        manifest: Every file found.
+        store: The readable images, prepared.
+        split: Which identities train, calibrate and test.
+    """
+
+    manifest: Manifest
+    store: ImageStore
+    split: Split
+
+    @classmethod
+    def read(
+        cls,
+        data_dir: Path,
+        folder: Path,
+        images: ImageConfig | None = None,
+        split: SplitConfig | None = None,
+        split_file: Path | None = None,
+    ) -> Self:
+        """Reads a folder of images, one folder an identity, and splits the identities.
+
+        Args:
+            data_dir: The images.
+            folder: An empty folder for the prepared images; the data set reads from it as long as it lives.
+            images: How they are prepared.
+            split: Shares of the parts.
+            split_file: CSV `identity,split` that wins over the shares.
+
+        Raises:
+            DataError: There is no usable image, or a part has too few identities.
+        """
+        found = ingest(data_dir, folder, images or ImageConfig())
+        return cls(found.manifest, found.store, make_split(found.manifest, split or SplitConfig(), split_file))
+
+    @property
+    def config(self) -> ImageConfig:
+        """How the images were prepared."""
+        return self.store.config
+
+    def part(self, name: Part) -> Images:
+        """The images of a part's identities."""
+        rows = self.split.rows(self.manifest, name)
+        table = self.manifest.ok.iloc[rows]
+        labels, names = labels_of(table["identity"].tolist())
+        return Images(self.store.images, rows, labels, names, table["path"].tolist())
