@@ -1,4 +1,4 @@
-"""Where a training run's checkpoint lies: in the artifact store, so that another machine can go on with it."""
+"""Place of a training run's checkpoint: in the artifact store, so that another machine can resume it."""
 
 import tempfile
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from urllib.parse import quote
 from zenml.client import Client
 from zenml.io import fileio
 
-from siamese_core.training.checkpoint import CheckpointFile, Snapshot
+from siamese_core.training.checkpoint import CheckpointFile, State
 
 
 @dataclass(frozen=True)
 class StoredCheckpoint(CheckpointFile):
-    """A checkpoint that is copied to a remote artifact store; uploads there are whole or not at all.
+    """Checkpoint that is copied to a remote artifact store; uploads there are whole or not at all.
 
     Attributes:
         remote: Its address in the store.
@@ -21,13 +21,13 @@ class StoredCheckpoint(CheckpointFile):
 
     remote: str
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Saves here, then in the store."""
-        super().save(snapshot)
+    def save(self, state: State) -> None:
+        """Save here, then in the store."""
+        super().save(state)
         fileio.copy(str(self.path), self.remote, overwrite=True)
 
-    def load(self) -> Snapshot | None:
-        """The snapshot of the store."""
+    def load(self) -> State | None:
+        """The state in the store."""
         if fileio.exists(self.remote):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fileio.copy(self.remote, str(self.path), overwrite=True)
@@ -39,7 +39,7 @@ def checkpoint_of(model_name: str, run: str) -> CheckpointFile:
 
     Args:
         model_name: Name in the registry.
-        run: Fingerprint of the run.
+        run: The run's fingerprint.
     """
     store = Client().active_stack.artifact_store
     name = f"{quote(model_name, safe='')}.safetensors"

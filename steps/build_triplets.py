@@ -5,13 +5,14 @@ from typing import Annotated
 from zenml import step
 
 from siamese_core.config import EncoderConfig, TripletConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.devices import choose_device
 from siamese_core.network.encoders import Encoder, make_encoder
+from siamese_core.triplets import offline
 from siamese_core.triplets.offline import Triplets
-from siamese_core.triplets.offline import build_triplets as choose
 from siamese_integrations.mlflow_registry import load_champion
 from siamese_integrations.zenml_cache import depends_on_code
 
@@ -28,12 +29,14 @@ def build_triplets(
     seed: int,
     weights_sha256: str | None,
 ) -> Annotated[Triplets, "triplets"]:
-    """Chooses triplets among the train images; `weights_sha256` makes the cache notice another weights file."""
+    """Choose triplets among the train images; `weights_sha256` makes the cache notice another weights file."""
     miner = _miner(model_name, store, encoder, seed).to(choose_device("auto"))
-    chosen = choose(miner, manifest, store, split, triplets, margin, seed)
-    found = chosen.summary()
-    print(f"{found['triplets']:,} triplets, {found['semi_hard']:,} semi-hard; median gap {found['median_gap']:.2g}")
-    return chosen
+    result = offline.build_triplets(miner, Dataset(manifest, store, split), triplets, margin, seed)
+    summary = result.summary()
+    print(
+        f"{summary['triplets']:,} triplets, {summary['semi_hard']:,} semi-hard; median gap {summary['median_gap']:.2g}"
+    )
+    return result
 
 
 def _miner(model_name: str, store: ImageStore, encoder: EncoderConfig, seed: int) -> Encoder:

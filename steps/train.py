@@ -7,12 +7,13 @@ from typing import Annotated
 from zenml import step
 
 from siamese_core.config import EncoderConfig, TrainingConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.network.trained import TrainedEncoder
-from siamese_core.training.loop import train as fit
-from siamese_core.training.loop import training_images
+from siamese_core.training import loop
+from siamese_core.training.recipe import Recipe
 from siamese_core.triplets.offline import Triplets
 from siamese_integrations.checkpoint_store import checkpoint_of
 from siamese_integrations.mlflow_registry import load_champion
@@ -32,13 +33,11 @@ def train(
     seed: int,
     weights_sha256: str | None,
 ) -> Annotated[TrainedEncoder, "encoder"]:
-    """Trains and keeps the weights that verify held-out ones best; `weights_sha256` is of `encoder.weights_file`."""
+    """Train, and keep the weights that verify held-out ones best; `weights_sha256` is of `encoder.weights_file`."""
     log_parameters(encoder=encoder, training=training, seed=seed, weights_sha256=weights_sha256)
-    data = training_images(manifest, store, split)
+    data, recipe = Dataset(manifest, store, split), Recipe(encoder, training, seed)
     start = _champion(model_name, store, encoder) if training.warm_start else None
-    trained, speed = fit(
-        data, triplets.table, triplets.graph, encoder, training, seed, start, partial(checkpoint_of, model_name)
-    )
+    trained, speed = loop.train(data, triplets, recipe, start, partial(checkpoint_of, model_name))
     log_history(trained.history, trained.events, speed)
     best = trained.summary()
     print(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")

@@ -1,4 +1,4 @@
-"""Embedding many images in batches."""
+"""Embeddings of many images, in batches."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from torch import Tensor
 from siamese_core.arrays import Embeddings, Pixels
 from siamese_core.network.encoders import Encoder
 
-# Turns rows of the image store into (n, D) vectors to compare.
+# (n,) int64 rows of the image store to (n, D) vectors to compare.
 Embedder = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.floating]]
 
 
 def to_tensor(images: Pixels) -> Tensor:
-    """(N, H, W, C) uint8 array to an (N, C, H, W) uint8 tensor; the memory is copied once."""
+    """Copy an (N, H, W, C) uint8 array into an (N, C, H, W) uint8 tensor."""
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
 
 
 def embed(
     encoder: Encoder, images: Pixels, rows: npt.NDArray[np.int64] | None = None, batch_size: int = 256
 ) -> Embeddings:
-    """Embeds images; memory use does not grow with their number, but for the result.
+    """Embed images; memory use does not grow with their number, but for the result.
 
     Args:
         encoder: The encoder; it is left in the mode (training or not) that it was in.
         images: (N, H, W, C) uint8, may be memory-mapped.
-        rows: Which of them, in this order; all if not given.
+        rows: (n,) int64 rows of `images` to embed, in this order; all if not given.
         batch_size: Images at a time.
 
     Returns:
@@ -49,10 +49,10 @@ def embed(
 
 
 class RowEmbedder:
-    """An encoder over an image store that embeds each row once, however often it is asked."""
+    """Encoder over an image store that embeds each row once, however often it is asked."""
 
     def __init__(self, encoder: Encoder, images: Pixels) -> None:
-        """Takes the encoder and the store's (N, H, W, C) uint8 images."""
+        """Take the encoder and the store's (N, H, W, C) uint8 images."""
         self._encoder, self._images = encoder, images
         self._rows = np.empty(0, np.int64)
         self._embeddings = np.empty((0, encoder.config.embedding_dim), np.float32)
@@ -61,9 +61,9 @@ class RowEmbedder:
         """(n, D) float32 of length 1, for (n,) rows in any order."""
         new = np.setdiff1d(rows, self._rows)
         if len(new):
-            known = np.concatenate([self._rows, new])
-            order = np.argsort(known)
+            rows_of_all = np.concatenate([self._rows, new])
+            order = np.argsort(rows_of_all)
             self._embeddings = np.concatenate([self._embeddings, embed(self._encoder, self._images, new)])[order]
-            self._rows = known[order]
-        found: Embeddings = self._embeddings[np.searchsorted(self._rows, rows)]
-        return found
+            self._rows = rows_of_all[order]
+        embeddings: Embeddings = self._embeddings[np.searchsorted(self._rows, rows)]
+        return embeddings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,11 @@ from torch import Tensor, nn
 from siamese_core.config import EncoderConfig
 from siamese_core.errors import ModelError
 from siamese_core.network.weights import WeightsReport, load_weights
+
+logger = logging.getLogger(__name__)
+
+Weights = dict[str, Tensor]
+"""The tensors of a network by name."""
 
 
 class Encoder(nn.Module):
@@ -27,11 +33,11 @@ class Encoder(nn.Module):
         channels: 1 for grey images, 3 for rgb.
         body: Images (B, C, H, W) to features (B, F).
         head: Features to embeddings that are not yet of length 1.
-        weights: What `config.weights_file` gave to the body; None where no file is named.
+        weights: Report on the tensors that `config.weights_file` gave to the body; None if no file is named.
     """
 
     def __init__(self, config: EncoderConfig, channels: int) -> None:
-        """Builds the network with fresh weights, then loads `config.weights_file` into the body where one is named.
+        """Build the network with fresh weights, then load `config.weights_file` into the body if one is named.
 
         Args:
             config: Architecture and sizes.
@@ -52,7 +58,7 @@ class Encoder(nn.Module):
         self.train()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeds images.
+        """Embed images.
 
         Args:
             images: (B, C, H, W) uint8 or float, 0 to 255.
@@ -67,7 +73,7 @@ class Encoder(nn.Module):
         return F.normalize(total, dim=1)
 
     def train(self, mode: bool = True) -> Self:
-        """Sets the mode of all but a frozen body, which stays in evaluation mode."""
+        """Set the mode of all but a frozen body, which stays in evaluation mode."""
         super().train(mode)
         if self.config.freeze == "body":
             self.body.eval()  # batch norms use their statistics, and do not change them
@@ -79,7 +85,7 @@ class Encoder(nn.Module):
 
     def _load(self, path: Path) -> WeightsReport:
         report = load_weights(self.body, path)
-        print(report)
+        logger.info(report)
         unfilled = report.missing + report.wrong_shape
         if self.config.freeze == "body" and unfilled:
             raise ModelError(
@@ -112,7 +118,7 @@ def make_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
 
 
 def trainable_parameters(encoder: nn.Module) -> list[nn.Parameter]:
-    """What an optimizer should change: all parameters but the frozen ones."""
+    """The parameters that an optimizer changes: all but the frozen ones."""
     return [parameter for parameter in encoder.parameters() if parameter.requires_grad]
 
 

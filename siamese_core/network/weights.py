@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from siamese_core.errors import ModelError
 
-# What trainers put around a state dict, and what wrappers (DDP, torch.compile, a model with a head) put before names.
+# Trainers wrap a state dict in one of these; DDP, torch.compile and models with a head put prefixes before names.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _PREFIXES = re.compile(r"^(?:(?:module|_orig_mod|model|backbone|encoder|body)\.)+")
 # Batch norms count batches, and nothing reads the count: it must not pass for a weight that fits.
@@ -26,11 +26,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What a checkpoint gave to a network. Names are those of the network, without the checkpoint's prefixes.
+    """Account of the tensors that a checkpoint gave to a network, by their names in the network.
 
     Attributes:
         path: The file.
-        sha256: Of its bytes, in hex.
+        sha256: Hash of its bytes, in hex.
         matched: Tensors of the network that it filled.
         missing: Tensors of the network that it does not have; they keep their values.
         unexpected: Tensors of the file that the network does not have; they are not used.
@@ -62,7 +62,7 @@ class WeightsReport:
 
 
 def load_weights(network: nn.Module, path: Path) -> WeightsReport:
-    """Loads what fits by name and shape.
+    """Load the tensors that fit by name and shape.
 
     Understands a state dict alone or inside `state_dict`, `model_state_dict`, `model` or `net`, and names that begin
     with `module.`, `_orig_mod.`, `model.`, `backbone.`, `encoder.` or `body.`, in any combination. A kernel for rgb
@@ -74,7 +74,7 @@ def load_weights(network: nn.Module, path: Path) -> WeightsReport:
         path: `.safetensors`, or a file of `torch.save`, read with `weights_only`.
 
     Returns:
-        What fitted and what did not.
+        An account of what fitted and what did not.
 
     Raises:
         ModelError: The file is missing, damaged, holds Python objects or two values of a name, or nothing in it fits.
@@ -148,7 +148,7 @@ def _by_plain_name(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _reads(value: Tensor, channels: int, own: Tensor, own_channels: int) -> bool:
-    """Whether these are the same kernels (out, in, h, w), but for so many input channels in the file and here."""
+    """Tell whether these are the same kernels (out, in, h, w) but for so many input channels in the file and here."""
     if value.ndim != 4 or own.ndim != 4:
         return False
     same = value.shape[0] == own.shape[0] and value.shape[2:] == own.shape[2:]

@@ -1,6 +1,6 @@
 """Augmentation of a whole batch on the device that trains: one affine and elastic warp, then light and contrast.
 
-The random numbers are drawn on the host and travel with the batch, so that a seed gives the same changes on every
+The random numbers come from the host and travel with the batch, so that a seed gives the same changes on every
 device and nothing on the device waits for the host.
 """
 
@@ -19,19 +19,19 @@ _NUMBERS = 8  # a column a change: rotation, scale, shear, shift x and y, mirror
 
 
 def draw_changes(batch: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Random numbers for one batch: (B, n) float32, uniform between 0 and 1."""
+    """Draw the random numbers for one batch: (B, n) float32, uniform between 0 and 1."""
     columns = _NUMBERS + (2 * _ELASTIC_GRID**2 if config.elastic > 0 else 0)
     return torch.rand(batch, columns, generator=generator)
 
 
 def augment(images: Tensor, changes: Tensor, config: AugmentConfig, symmetries: Tensor | None = None) -> Tensor:
-    """Changes each image of a batch.
+    """Change each image of a batch.
 
     Args:
         images: (B, C, H, W) float, 0 to 255.
         changes: (B, n) from `draw_changes`, on the same device.
-        config: How much.
-        symmetries: (B,) which of the 8 symmetries of the square comes first: s % 4 quarter turns, and from 4 on a
+        config: Strength of each change.
+        symmetries: (B,) symmetries of the square, 0 to 7, that come first: s % 4 quarter turns, and from 4 on a
             mirror image.
 
     Returns:

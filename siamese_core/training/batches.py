@@ -1,4 +1,4 @@
-"""The input path: from the image store to batches on the device, prepared while the device computes."""
+"""Input path from the image store to batches on the device, prepared while the device computes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from siamese_core.config import AugmentConfig
 from siamese_core.devices import send
 from siamese_core.network.embedding import to_tensor
 from siamese_core.training.augment import draw_changes
+from siamese_core.training.dihedral import DihedralImages
 from siamese_core.training.sampling import PKSampler
 
 _AHEAD = 2  # batches prepared in advance
@@ -30,9 +31,9 @@ class Batch:
     Attributes:
         images: (B, C, H, W) uint8 on the device.
         labels: (B,) int64 identities on the host, where miners need them.
-        symmetries: (B,) float32, the symmetry that each image is seen in, on the device.
+        symmetries: (B,) float32, the symmetry of the square (see `augment`) that each image is seen in, on the device.
         changes: (B, n) float32 numbers for the augmentation, on the device.
-        generator: Of this step, on the host, for what else is random.
+        generator: Random numbers of this step, on the host, for the miner.
     """
 
     images: Tensor
@@ -43,39 +44,27 @@ class Batch:
 
 
 class BatchLoader:
-    """Makes the batches of a range of steps, each a function of the seed and its step alone."""
+    """Batches of a range of steps, each a function of the seed, the sampler and its step alone."""
 
     def __init__(
-        self,
-        pixels: Pixels,
-        rows: Indices,
-        labels: Indices,
-        sampler: PKSampler,
-        symmetries: int,
-        augmentation: AugmentConfig,
-        seed: int,
-        device: torch.device,
+        self, samples: DihedralImages, sampler: PKSampler, augmentation: AugmentConfig, seed: int, device: torch.device
     ) -> None:
-        """Prepares the path; on a GPU with room for them, all images move there now.
+        """Prepare the path; on a GPU with room for them, all images move there now.
 
         Args:
-            pixels: (N, H, W, C) uint8, may be memory-mapped.
-            rows: (n,) rows of `pixels` that train.
-            labels: (n · S,) identities of the sampler's images.
-            sampler: Chooses among n · S images: image i of the sampler is row i // S in symmetry i % S.
-            symmetries: S, 1, 4 or 8.
-            augmentation: How many random numbers an image needs.
+            samples: The images to train on.
+            sampler: Chooses among the samples.
+            augmentation: Decides how many random numbers an image needs.
             seed: Of the random numbers.
-            device: Where batches go.
+            device: Destination of the batches.
         """
-        self._pixels, self._rows, self._labels = pixels, rows, labels
-        self._sampler, self._symmetries, self._augmentation = sampler, symmetries, augmentation
-        self._seed, self._device = seed, device
-        self._resident = _resident(pixels, device)
+        self._images, self._copies, self._labels = samples.images, samples.copies, samples.labels()
+        self._sampler, self._augmentation, self._seed, self._device = sampler, augmentation, seed, device
+        self._resident = _resident(samples.images.pixels, device)
         self.seconds_waited = 0.0
 
     def run(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
-        """The batches of the steps `first` to `last` − 1, in order."""
+        """Yield the batches of the steps `first` to `last` − 1, in order."""
         with ThreadPoolExecutor(1, "batches") as worker:
             ahead: list[Future[Batch]] = []
             for step in range(first, last):
@@ -87,25 +76,25 @@ class BatchLoader:
                 yield step, batch
 
     def _make(self, step: int) -> Batch:
-        chosen = self._sampler.batch(step)
+        samples = self._sampler.batch(step)
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
-        image, symmetry = np.divmod(chosen, self._symmetries)
+        positions, symmetries = np.divmod(samples, self._copies)
         return Batch(
-            self._images(self._rows[image]),
-            self._labels[chosen],
-            send(symmetry.astype(np.float32), self._device),
-            send(draw_changes(len(chosen), self._augmentation, generator), self._device),
+            self._pixels(self._images.rows[positions]),
+            self._labels[samples],
+            send(symmetries.astype(np.float32), self._device),
+            send(draw_changes(len(samples), self._augmentation, generator), self._device),
             generator,
         )
 
-    def _images(self, rows: Indices) -> Tensor:
+    def _pixels(self, rows: Indices) -> Tensor:
         if self._resident is not None:
             return self._resident[send(rows, self._device)]
-        return send(to_tensor(self._pixels[rows]), self._device)
+        return send(to_tensor(self._images.pixels[rows]), self._device)
 
 
 def _resident(pixels: Pixels, device: torch.device) -> Tensor | None:
-    """All images on the GPU, (N, C, H, W) uint8, where they fit well."""
+    """All images on the GPU, (N, C, H, W) uint8, if they fit well."""
     if device.type != "cuda" or pixels.nbytes > _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
         return None
     return to_tensor(pixels).to(device)

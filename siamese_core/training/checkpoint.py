@@ -1,35 +1,55 @@
-"""Checkpoints: one file that is there as a whole or not at all, so that a killed run can go on."""
+"""Checkpoints: one file that is there as a whole or not at all, from which a killed run resumes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Snapshot:
-    """Everything a training run needs to go on.
+_FORMAT = "2"  # files without a number are format 1
 
-    Attributes:
-        tensors: Weights, moments and arrays by name.
-        values: Plain values (JSON): counters, history.
-    """
+State = dict[str, Any]
+"""A tree: tensors, plain values (JSON), and dictionaries of these by names without a slash."""
 
-    tensors: dict[str, torch.Tensor]
-    values: dict[str, Any]
+
+class Stateful(Protocol):
+    """A part of a training run that a checkpoint holds."""
+
+    def state_dict(self) -> State:
+        """All that `load_state_dict` needs to continue with the same bits."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over what `state_dict` gave."""
+
+
+class GlobalRandom:
+    """The global generator of the host, from which dropout draws."""
+
+    def state_dict(self) -> State:
+        """The generator's state."""
+        return {"generator": torch.get_rng_state()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over what `state_dict` gave."""
+        torch.set_rng_state(state["generator"])
 
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """The last snapshot of one run.
+    """The last state of one run.
 
     Attributes:
         path: A `.safetensors` file; the plain values are in its header.
@@ -39,34 +59,64 @@ class CheckpointFile:
     path: Path
     run: str
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Replaces the last snapshot in one atomic step: a kill at any moment leaves the old or the new one."""
+    def save(self, state: State) -> None:
+        """Replace the last state in one atomic step: a kill at any moment leaves the old or the new one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        writing = self.path.with_suffix(f".writing-{os.getpid()}")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}
-        save_file(tensors, writing, {"run": self.run, "values": json.dumps(snapshot.values)})
-        with writing.open("rb") as file:
+        temporary = self.path.with_suffix(f".writing-{os.getpid()}")
+        header = {"format": _FORMAT, "run": self.run, "values": json.dumps(_values(state))}
+        save_file(dict(_tensors(state)), temporary, header)
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        writing.replace(self.path)
+        temporary.replace(self.path)
 
-    def load(self) -> Snapshot | None:
-        """The last snapshot, or none if there is none of this run."""
+    def load(self) -> State | None:
+        """The last state, or none if there is none of this run."""
         if not self.path.is_file():
             return None
         try:
-            with safe_open(self.path, "pt") as file:
-                header = file.metadata()
-                if header["run"] != self.run:
-                    return None
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return self._read()
         except (SafetensorError, OSError, KeyError, TypeError) as error:
-            print(f"the checkpoint {self.path} cannot be read ({error}): starting over")
+            logger.warning(f"the checkpoint {self.path} cannot be read ({error}): starting over")
             return None
-        return Snapshot(tensors, json.loads(header["values"]))
+
+    def _read(self) -> State | None:
+        with safe_open(self.path, "pt") as file:
+            header = file.metadata() or {}
+            if (number := header.get("format", "1")) != _FORMAT:
+                logger.warning(
+                    f"the checkpoint {self.path} has format {number}, and this version of siamese-pipelines reads "
+                    f"format {_FORMAT}: starting over"
+                )
+                return None
+            if header["run"] != self.run:
+                return None
+            state: State = json.loads(header["values"])
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                *branches, leaf = name.split("/")
+                reduce(getitem, branches, state)[leaf] = file.get_tensor(name)
+        return state
+
+
+def _values(state: State) -> State:
+    """The tree without its tensors."""
+    return {
+        name: _values(value) if isinstance(value, dict) else value
+        for name, value in state.items()
+        if not isinstance(value, torch.Tensor)
+    }
+
+
+def _tensors(state: State, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of the tree, named by the way to them."""
+    for name, value in state.items():
+        if isinstance(value, dict):
+            yield from _tensors(value, f"{prefix}{name}/")
+        elif isinstance(value, torch.Tensor):
+            yield f"{prefix}{name}", value.detach().cpu().contiguous()
 
 
 def fingerprint(*parts: Any) -> str:
-    """SHA-256 of configurations, arrays and texts, and of this library's code: what decides a run's bits."""
+    """SHA-256 of configurations, arrays and texts, and of this library's code: all that decides a run's bits."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The collapse monitor: is the encoder still telling images apart, and what to do when it is not.
+"""Health of training: measures of whether the encoder still tells images apart.
 
 A collapsed encoder maps every image to one point: all distances are 0, every triplet is active, and its loss is
 exactly α. Plain hardest-negative mining gets there within minutes on real data (Schroff et al. 2015, section 3.2),
@@ -28,8 +28,8 @@ class Health:
     """Means over some batches.
 
     Attributes:
-        batches: How many.
-        loss: Of a batch, as it is minimised.
+        batches: Their number.
+        loss: The loss of a batch, as it is minimised.
         distance: Mean squared distance over all pairs of a batch, 0 to 4; 0 means that all embeddings are equal.
         effective_rank: Dimensions that the embeddings of a batch really use, 1 to D.
         active: Share of the triplets with a positive loss.
@@ -45,7 +45,7 @@ class Health:
 
     @classmethod
     def mean(cls, parts: Sequence[Health]) -> Health:
-        """Of several, each counting with its batches."""
+        """The mean of several, each weighted by its batches."""
         batches = [part.batches for part in parts]
         means = np.average([list(part.figures().values()) for part in parts], axis=0, weights=batches)
         return cls(sum(batches), *means.tolist())
@@ -55,7 +55,7 @@ class Health:
         return {name: value for name, value in asdict(self).items() if name != "batches"}
 
     def condition(self, margin: float) -> Condition:
-        """`collapsed`; `narrow`, which often comes before; or `healthy`."""
+        """Condition of the encoder: `collapsed`; `narrow`, which often comes before; or `healthy`."""
         stuck = abs(self.triplet_loss - margin) < _COLLAPSED_LOSS * margin
         if self.distance < _COLLAPSED_DISTANCE * margin and stuck:
             return "collapsed"

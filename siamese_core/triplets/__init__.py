@@ -1,1 +1,1 @@
-"""Which triplets are learned from, and by which loss."""
+"""Triplets to learn from, and the losses over them."""

@@ -1,4 +1,4 @@
-"""The triplet loss, L = max(d(A,P) − d(A,N) + α, 0), over chosen triplets or over all."""
+"""The triplet loss, L = max(d(A,P) − d(A,N) + α, 0), over mined triplets or over all."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Loss(NamedTuple):
     """A loss over triplets.
 
     Attributes:
-        value: Scalar float32; zero, with a gradient of zero, where there are no triplets.
+        value: Scalar float32; zero, with a gradient of zero, if there are no triplets.
         total: Scalar float32, the sum over all triplets; `value` itself with the reduction `sum`.
-        active: Scalar int64, how many triplets have a loss above zero.
-        triplets: How many there are; a number of the host.
+        active: Scalar int64, number of triplets with a loss above zero.
+        triplets: Number of all; on the host.
     """
 
     value: Tensor
@@ -31,7 +31,7 @@ class Loss(NamedTuple):
 
 
 def triplet_loss(positive: Tensor, negative: Tensor, margin: float, reduction: Reduction = "sum") -> Loss:
-    """Triplet loss over chosen triplets (FaceNet, Schroff et al. 2015, equation 3).
+    """Triplet loss over mined triplets (FaceNet, Schroff et al. 2015, equation 3).
 
     Args:
         positive: (T,) d(A,P), squared L2.

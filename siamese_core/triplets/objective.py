@@ -1,4 +1,4 @@
-"""What a training step minimises: a batch's embeddings and labels in, the loss out."""
+"""Objective of a training step: a batch's embeddings and labels in, the loss out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LOSSES = {"triplet": triplet_loss, "selectively_contrastive": selectively_contr
 
 
 class Objective(NamedTuple):
-    """The loss of a batch and what tells whether it is learning.
+    """The loss of a batch, and figures that tell whether it is learning.
 
     Attributes:
-        loss: Scalar float32 with a gradient; zero where the batch has no triplets.
+        loss: Scalar float32 with a gradient; zero if the batch has no triplets.
         total: Scalar float32, the sum of the losses of all triplets, whatever the reduction.
-        active_share: Scalar float32, share of the triplets with a loss above zero; 0 where there are none.
+        active_share: Scalar float32, share of the triplets with a loss above zero; 0 if there are none.
         mean_distance: Scalar float32, mean squared distance of two different images of the batch.
-        triplets: How many triplets there are; a number of the host.
+        triplets: Number of triplets; on the host.
     """
 
     loss: Tensor
@@ -35,7 +35,7 @@ class Objective(NamedTuple):
 
 
 def objective(embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator) -> Objective:
-    """Mines a batch and computes its loss, in float32 whatever the autocast, without waiting for the device.
+    """Mine a batch and compute its loss, in float32 whatever the autocast, without waiting for the device.
 
     Args:
         embeddings: (B, D) unit vectors, with their gradient.

@@ -13,12 +13,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from siamese_core.arrays import Embeddings, labels_of
+from siamese_core.arrays import Embeddings, Indices, Labels, Pixels
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import Search, TripletConfig
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
-from siamese_core.data.store import ImageStore
+from siamese_core.data.dataset import Dataset
 from siamese_core.network.embedding import embed
 from siamese_core.network.encoders import Encoder
 from siamese_core.pictures import grid
@@ -31,12 +29,13 @@ _BLOCK, _TILE = 512, 4096
 # Nearest images among which an approximate search looks for a negative beyond the positive.
 _NEAREST = 64
 _PICTURED = 10
+_ROLES = ["anchor", "positive", "negative"]
 KINDS = ("semi-hard", "hard", "easy")
 
 
 @dataclass(frozen=True)
 class Triplets:
-    """The chosen triplets and the identity-neighbour graph.
+    """Hard triplets and the identity-neighbour graph.
 
     Attributes:
         table: Columns `anchor`, `positive`, `negative` (rows of the image store), `d_positive`, `d_negative`
@@ -51,19 +50,19 @@ class Triplets:
     picture: bytes
 
     def save(self, folder: Path) -> None:
-        """Writes two Parquet tables and `sample_triplets.png`."""
+        """Write two Parquet tables and `sample_triplets.png`."""
         write_table(folder / "triplets.parquet", self.table)
         write_table(folder / "neighbours.parquet", self.graph)
         (folder / "sample_triplets.png").write_bytes(self.picture)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads what `save` wrote."""
+        """Read what `save` wrote."""
         picture = (folder / "sample_triplets.png").read_bytes()
         return cls(read_table(folder / "triplets.parquet"), read_table(folder / "neighbours.parquet"), picture)
 
     def summary(self) -> dict[str, Any]:
-        """How many triplets of each kind, and how close they are."""
+        """Number of triplets of each kind, and how close they are."""
         kinds = self.table["kind"].value_counts()
         gap = self.table["d_negative"] - self.table["d_positive"]
         return {
@@ -76,46 +75,35 @@ class Triplets:
         }
 
 
-def build_triplets(
-    encoder: Encoder,
-    manifest: Manifest,
-    store: ImageStore,
-    split: Split,
-    config: TripletConfig,
-    margin: float,
-    seed: int,
-) -> Triplets:
-    """Embeds the train images and chooses triplets and neighbours among them.
+def build_triplets(encoder: Encoder, data: Dataset, config: TripletConfig, margin: float, seed: int) -> Triplets:
+    """Embed the train images and choose triplets and neighbours among them.
 
     Args:
-        encoder: What measures the distances: the champion, or a fresh one.
-        manifest: The images.
-        store: Their pixels.
-        split: Which identities train.
-        config: How many triplets and neighbours.
+        encoder: Its distances decide: the champion, or a fresh encoder.
+        data: The images.
+        config: Numbers of triplets and neighbours, and the search.
         margin: α.
         seed: Of the choice of positive pairs.
     """
-    rows = split.rows(manifest, "train")
-    labels, names = labels_of(manifest.ok["identity"].iloc[rows].tolist())
-    embeddings = embed(encoder, store.images, rows)
+    images = data.part("train")
+    embeddings = embed(encoder, images.pixels, images.rows)
     device = next(encoder.parameters()).device
-    table = choose_triplets(embeddings, labels, margin, config, seed, device)
-    for column in ("anchor", "positive", "negative"):
-        table[column] = rows[table[column]]
-    graph = neighbour_graph(embeddings, labels, names, config, device)
-    return Triplets(table, graph, _picture(table, store, seed))
+    table = choose_triplets(embeddings, images.labels, margin, config, seed, device)
+    for role in _ROLES:
+        table[role] = images.rows[table[role]]
+    graph = neighbour_graph(embeddings, images.labels, images.names, config, device)
+    return Triplets(table, graph, _picture(table, images.pixels, seed))
 
 
 def choose_triplets(
     embeddings: Embeddings,
-    labels: npt.NDArray[np.int64],
+    labels: Labels,
     margin: float,
     config: TripletConfig,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
-    """For seeded positive pairs, the negative that is nearest beyond the positive, among all images.
+    """Choose for seeded positive pairs the negative that is nearest beyond the positive, among all images.
 
     With exact search each anchor is compared with every image; beyond the embeddings and the triplets, memory is
     bounded by a constant. With approximate search a nearer negative may be missed, never an anchor left out.
@@ -124,9 +112,9 @@ def choose_triplets(
         embeddings: (N, D) float32.
         labels: (N,) int64 identities.
         margin: α, which tells semi-hard from easy.
-        config: How many triplets, and how they are searched.
-        seed: Of the choice of positive pairs, where there are more than `max_triplets`.
-        device: Where embeddings are compared.
+        config: Number of triplets, and the search.
+        seed: Of the choice of positive pairs, if there are more than `max_triplets`.
+        device: The device that compares embeddings.
 
     Returns:
         The table of `Triplets`, with rows 0 to N − 1.
@@ -140,8 +128,8 @@ def choose_triplets(
     with track("choose triplets", len(anchors), "triplets") as progress:
         pairs = anchors.to(device), positives.to(device)
         negatives = _negatives(points, owners, *pairs, search, progress)
-    columns = {"anchor": anchors, "positive": positives, "negative": negatives.cpu()}
-    table = pd.DataFrame({name: rows.numpy() for name, rows in columns.items()})
+    columns = zip(_ROLES, (anchors, positives, negatives.cpu()), strict=True)
+    table = pd.DataFrame({role: rows.numpy() for role, rows in columns})
     table["d_positive"] = _row_distances(points, *pairs)
     table["d_negative"] = _row_distances(points, pairs[0], negatives)
     gap = table["d_negative"] - table["d_positive"]
@@ -151,7 +139,7 @@ def choose_triplets(
 
 def neighbour_graph(
     embeddings: Embeddings,
-    labels: npt.NDArray[np.int64],
+    labels: Labels,
     names: list[str],
     config: TripletConfig,
     device: torch.device | str = "cpu",
@@ -162,8 +150,8 @@ def neighbour_graph(
         embeddings: (N, D) float32.
         labels: (N,) int64, positions in `names`.
         names: The I identities.
-        config: How many neighbours for each (fewer if there are fewer identities), and how they are searched.
-        device: Where means are compared.
+        config: Number of neighbours for each (fewer if there are fewer identities), and the search.
+        device: The device that compares means.
 
     Returns:
         The graph of `Triplets`, I · neighbours rows.
@@ -189,7 +177,7 @@ def neighbour_graph(
     )
 
 
-def identity_means(embeddings: Embeddings, labels: npt.NDArray[np.int64]) -> Embeddings:
+def identity_means(embeddings: Embeddings, labels: Labels) -> Embeddings:
     """The mean embedding of each identity, (I, D) float32."""
     sums = np.zeros((int(labels.max()) + 1, embeddings.shape[1]), np.float32)
     np.add.at(sums, labels, embeddings)
@@ -197,32 +185,30 @@ def identity_means(embeddings: Embeddings, labels: npt.NDArray[np.int64]) -> Emb
     return sums
 
 
-def _positive_pairs(
-    labels: npt.NDArray[np.int64], most: int, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _positive_pairs(labels: Labels, most: int, seed: int) -> tuple[Indices, Indices]:
     """Every image of a pairable identity as an anchor, with distinct random positives, as many as `most` allows.
 
-    None where there is a single identity, and so no negative.
+    None if there is a single identity, and so no negative.
     """
     rng = np.random.default_rng(seed)
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(labels))[:-1])
-    shuffled = [rng.permutation(group) for group in groups if len(group) >= 2 and len(groups) >= 2]
-    anchors: list[npt.NDArray[np.int64]] = []
-    positives: list[npt.NDArray[np.int64]] = []
+    circles = [rng.permutation(group) for group in groups if len(group) >= 2 and len(groups) >= 2]
+    anchors: list[Indices] = []
+    positives: list[Indices] = []
     turn, total = 1, 0
     # Turn t pairs each image with the one t places on in its identity's shuffled circle: no pair comes twice.
-    while total < most and any(len(group) > turn for group in shuffled):
-        for group in shuffled:
-            if len(group) > turn:
-                anchors.append(group)
-                positives.append(np.roll(group, -turn))
-                total += len(group)
+    while total < most and any(len(circle) > turn for circle in circles):
+        for circle in circles:
+            if len(circle) > turn:
+                anchors.append(circle)
+                positives.append(np.roll(circle, -turn))
+                total += len(circle)
         turn += 1
     if not anchors:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    kept = np.sort(rng.permutation(total)[:most])
-    return np.concatenate(anchors)[kept], np.concatenate(positives)[kept]
+    sample = np.sort(rng.permutation(total)[:most])
+    return np.concatenate(anchors)[sample], np.concatenate(positives)[sample]
 
 
 def _negatives(
@@ -244,14 +230,14 @@ def _negatives(
 def _negatives_among_nearest(
     points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor, search: Search
 ) -> Tensor:
-    """The nearest negative beyond the positive among the anchor's _NEAREST images, (T,) int64; −1 where none is."""
+    """The nearest negative beyond the positive among the anchor's _NEAREST images, (T,) int64; −1 if none is."""
     images, which = torch.unique(anchors, return_inverse=True)
     negatives = torch.full_like(anchors, -1)
     with track("nearest images", len(images), "images") as progress:
         k = min(_NEAREST, len(points))
-        distances, found = find_nearest(points[images], points, k, search, progress.advance)  # (U, k)
+        distances, ids = find_nearest(points[images], points, k, search, progress.advance)  # (U, k)
     for block in _blocks(len(anchors), _TILE):
-        a, near = anchors[block], found[which[block]]  # (b,), (b, k)
+        a, near = anchors[block], ids[which[block]]  # (b,), (b, k)
         limit = paired_squared_distances(points, a, positives[block])  # (b,)
         suits = (owners[near] != owners[a][:, None]) & (distances[which[block]] > limit[:, None])  # (b, k)
         first = suits.int().argmax(1, keepdim=True)  # they come nearest first
@@ -260,7 +246,7 @@ def _negatives_among_nearest(
 
 
 def _nearest_beyond(points: Tensor, owners: Tensor, anchors: Tensor, positives: Tensor) -> Tensor:
-    """The nearest negative beyond the positive, or the farthest where none lies beyond, (b,) int64."""
+    """The nearest negative beyond the positive, or the farthest if none lies beyond, (b,) int64."""
     limit = paired_squared_distances(points, anchors, positives)  # (b,)
     nearest, negatives = _scan(points, owners, anchors, 1, limit)
     none = nearest.isinf()
@@ -270,7 +256,7 @@ def _nearest_beyond(points: Tensor, owners: Tensor, anchors: Tensor, positives: 
 
 
 def _scan(points: Tensor, owners: Tensor, anchors: Tensor, sign: int, limit: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest sign · d above a limit over all images of other identities, and which image has it.
+    """The lowest sign · d above a limit over all images of other identities, and the image that has it.
 
     Args:
         points: (N, D).
@@ -290,8 +276,8 @@ def _scan(points: Tensor, owners: Tensor, anchors: Tensor, sign: int, limit: Ten
         y = points[start : start + _TILE]  # (t, D)
         # sign · (‖y‖² − 2 x·y) in one pass: further passes over the block would cost more than the product itself.
         values = torch.addmm(sign * y.square().sum(1), x, y.T, alpha=-2 * sign)  # (b, t)
-        hidden = (own == owners[start : start + _TILE]) | (values <= limit)
-        lowest, column = values.masked_fill_(hidden, torch.inf).min(1)
+        unsuitable = (own == owners[start : start + _TILE]) | (values <= limit)
+        lowest, column = values.masked_fill_(unsuitable, torch.inf).min(1)
         images = torch.where(lowest < best, column + start, images)
         best = torch.minimum(lowest, best)
     return best, images
@@ -310,17 +296,16 @@ def _blocks(count: int, size: int) -> Iterator[slice]:
 
 
 def _without_itself(distances: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Drops row i from the (I, k + 1) nearest of row i; the last where, among equals, it is not listed."""
+    """Drop row i from the (I, k + 1) nearest of row i; the last if, among equals, it is not there."""
     itself = ids == torch.arange(len(ids))[:, None]  # (I, k + 1)
     itself[:, -1] |= ~itself.any(1)
     shape = len(ids), ids.shape[1] - 1
     return distances[~itself].view(shape), ids[~itself].view(shape)
 
 
-def _picture(table: pd.DataFrame, store: ImageStore, seed: int) -> bytes:
+def _picture(table: pd.DataFrame, pixels: Pixels, seed: int) -> bytes:
     sample = table.sample(min(len(table), _PICTURED), random_state=seed)
-    roles = ["anchor", "positive", "negative"]
-    return grid([[store.images[row] for row in triplet] for triplet in sample[roles].to_numpy()], roles)
+    return grid([[pixels[row] for row in triplet] for triplet in sample[_ROLES].to_numpy()], _ROLES)
 
 
 def _median(values: pd.Series[float]) -> float:

@@ -1,6 +1,6 @@
 """The positive pairs of a batch, worked out on the host, where the labels are.
 
-How many pairs there are depends on the labels alone. So a GPU is never asked: all sizes and index tensors are
+The number of pairs depends on the labels alone. So a GPU is never asked: all sizes and index tensors are
 made with NumPy in O(B log B + pairs), and go over without waiting.
 """
 
@@ -19,7 +19,7 @@ from siamese_core.devices import send
 
 
 class PositiveTensors(NamedTuple):
-    """What the miners read of `Positives`, on the device.
+    """The arrays of `Positives` that miners read, on the device.
 
     Attributes:
         anchor: (A,) int64.
@@ -40,10 +40,10 @@ class Positives:
 
     Attributes:
         anchor: (A,) int64 rows of the batch that have a positive and a negative, ascending.
-        member: (A, S) int64 rows of the anchor's identity, the anchor among them, ascending; where there are fewer
+        member: (A, S) int64 rows of the anchor's identity, the anchor among them, ascending; if there are fewer
             than S, the last is repeated.
-        is_positive: (A, S) bool, false for the anchor itself and for what is repeated.
-        negatives: (A, 1) int64, how many negatives each anchor has.
+        is_positive: (A, S) bool, false for the anchor itself and for repeated rows.
+        negatives: (A, 1) int64, number of negatives of each anchor.
     """
 
     anchor: Labels
@@ -53,7 +53,7 @@ class Positives:
 
     @classmethod
     def of(cls, labels: Labels) -> Positives:
-        """Finds them.
+        """Find the pairs.
 
         Args:
             labels: (B,) int64 identities, on the host.
