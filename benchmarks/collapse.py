@@ -9,16 +9,17 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.in_process import Data, Recipe, fit, prepare
+from benchmarks.in_process import Setup, fit
 from siamese_core.config import EncoderConfig, ImageConfig, SplitConfig, TrainingConfig, TripletConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.glyphs import make_glyphs
 
 
-def line(name: str, data: Data, recipe: Recipe, seeds: range) -> str:
-    """How the runs of some seeds ended."""
+def line(name: str, data: Dataset, setup: Setup, seeds: range) -> str:
+    """The ends of the runs of some seeds, in words."""
     collapses, recoveries, distances, errors = 0, 0, [], []
     for seed in seeds:
-        trained, _ = fit(data, recipe, seed)
+        trained, _ = fit(data, setup, seed)
         kinds = [event["kind"] for event in trained.events]
         collapses += "collapse" in kinds or "recovery" in kinds
         recoveries += "recovery" in kinds
@@ -31,26 +32,26 @@ def line(name: str, data: Data, recipe: Recipe, seeds: range) -> str:
 
 
 def main() -> None:
-    """Three lines."""
+    """Print three lines."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seeds", type=int, default=20)
     options.add_argument("--steps", type=int, default=200)
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     images = ImageConfig(size=32, color="grey", invert=True)
-    training = TrainingConfig(steps=chosen.steps, evaluate_every=chosen.steps // 2)
-    recipe = Recipe(images, SplitConfig(), TripletConfig(), EncoderConfig(width=16, embedding_dim=64), training)
+    training = TrainingConfig(steps=arguments.steps, evaluate_every=arguments.steps // 2)
+    setup = Setup(images, SplitConfig(), TripletConfig(), EncoderConfig(width=16, embedding_dim=64), training)
     provoked = replace(training, mining="batch_hard", on_collapse="warn")
     lines = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_glyphs(folder / "glyphs", characters=400, seed=0)
         (folder / "store").mkdir()
-        data = prepare(folder / "glyphs", folder / "store", recipe)
-        lines.append(line("defaults", data, recipe, range(chosen.seeds)))
-        few = range(min(5, chosen.seeds))
-        lines.append(line("batch_hard, only warned", data, replace(recipe, training=provoked), few))
+        data = setup.read(folder / "glyphs", folder / "store")
+        lines.append(line("defaults", data, setup, range(arguments.seeds)))
+        few = range(min(5, arguments.seeds))
+        lines.append(line("batch_hard, only warned", data, replace(setup, training=provoked), few))
         recovering = replace(provoked, on_collapse="recover")
-        lines.append(line("batch_hard, recovering", data, replace(recipe, training=recovering), few))
+        lines.append(line("batch_hard, recovering", data, replace(setup, training=recovering), few))
     print("\n".join(lines))
 
 

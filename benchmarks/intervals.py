@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from benchmarks.in_process import Data, fit, prepare, read_recipe
+from benchmarks.in_process import fit, read_setup
 from siamese_core.arrays import Indices, labels_of
 from siamese_core.calibration.expected_rates import Concentration, Interval
 from siamese_core.calibration.operating_points import Calibration, calibrate
@@ -214,11 +214,11 @@ def _thinned(pool: Pool, most: int | None) -> Pool:
 
 def _embeddings(data_dir: Path, name: str, steps: int, width: int) -> dict[str, Any]:
     """Trains, and embeds the identities that calibrate or test."""
-    recipe = read_recipe(Path(f"configs/{name}.yaml"), steps=steps, evaluate_every=max(steps // 2, 1))
-    recipe = replace(recipe, encoder=replace(recipe.encoder, width=width))
+    setup = read_setup(Path(f"configs/{name}.yaml"), steps=steps, evaluate_every=max(steps // 2, 1))
+    setup = replace(setup, encoder=replace(setup.encoder, width=width))
     with tempfile.TemporaryDirectory() as folder:
-        data: Data = prepare(data_dir, Path(folder), recipe, _faces_split(data_dir, Path(folder)))
-        trained, _ = fit(data, recipe, 0)
+        data = setup.read(data_dir, Path(folder), _faces_split(data_dir, Path(folder)))
+        trained, _ = fit(data, setup, 0)
         rows = np.sort(np.concatenate([data.split.rows(data.manifest, part) for part in ("calibration", "test")]))
         identities = data.manifest.ok["identity"].iloc[rows].to_numpy().astype(str)
         return {"embeddings": embed(trained.build(), data.store.images, rows), "identities": identities}

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.in_process import Data, fit, prepare, read_recipe
+from benchmarks.in_process import fit, read_setup
 from siamese_core.calibration.operating_points import calibrate
 from siamese_core.config import CalibrationConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.pair_lists import PairList, read_held_out_pairs, rows_of
 from siamese_core.evaluation.held_out import part_pairs
 from siamese_core.evaluation.protocols import evaluate_pairs
@@ -21,7 +22,7 @@ from siamese_core.network.embedding import RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
 
 
-def accuracy(trained: TrainedEncoder, data: Data, listed: PairList, seed: int) -> tuple[float, float]:
+def accuracy(trained: TrainedEncoder, data: Dataset, listed: PairList, seed: int) -> tuple[float, float]:
     """Accuracy on the pairs at the calibrated threshold, and the EER on the calibration identities."""
     embedder, config = RowEmbedder(trained.build(), data.store.images), CalibrationConfig()
     rows, chosen = part_pairs(data.manifest, data.split, "calibration", config, seed)
@@ -38,17 +39,17 @@ def main() -> None:
     options.add_argument("--config", type=Path, default=Path("configs/faces.yaml"))
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     chosen = options.parse_args()
-    recipe = read_recipe(chosen.config)
+    setup = read_setup(chosen.config)
     found = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         people = sorted(path.name for path in (chosen.data / "test").iterdir())
         (folder / "split.csv").write_text("identity,split\n" + "".join(f"test/{person},test\n" for person in people))
         (folder / "store").mkdir()
-        data = prepare(chosen.data, folder / "store", recipe, folder / "split.csv")
+        data = setup.read(chosen.data, folder / "store", folder / "split.csv")
         listed = read_held_out_pairs(chosen.data / "pairsDevTest.txt", data.manifest, data.split)
         for seed in chosen.seeds:
-            trained, speed = fit(data, recipe, seed)
+            trained, speed = fit(data, setup, seed)
             right, eer = accuracy(trained, data, listed, seed)
             found.append(right)
             print(

@@ -27,7 +27,7 @@ _WARM_UP = 64
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured.
+    """Extent of the measurement.
 
     Attributes:
         batches: Embeddings in a batch.
@@ -42,7 +42,7 @@ FULL, QUICK = Sizes((256, 1024, 4096), 180), Sizes((32,), 180)
 
 
 def lines(quick: bool) -> Iterator[Line]:
-    """Measures both miners at every size."""
+    """Measure both miners at every size."""
     sizes = QUICK if quick else FULL
     for miner in ("semi_hard", "batch_hard"):
         costs: list[tuple[Cost | Absent, Cost | Absent]] = []
@@ -59,7 +59,7 @@ def ours(miner: str, batch: int) -> Cost:
     """Our side; the only place that knows how our miners are called."""
     mine = {"semi_hard": semi_hard, "batch_hard": batch_hard}[miner]
     host = torch.device("cpu")
-    return _cost(lambda found, labels: mine(squared_distances(found, found), labels.numpy()), batch, host)
+    return _cost(lambda points, labels: mine(squared_distances(points, points), labels.numpy()), batch, host)
 
 
 def peer(miner: str, batch: int) -> Cost:

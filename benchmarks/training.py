@@ -39,19 +39,22 @@ from benchmarks.measure import (
     require,
     synchronize,
 )
-from siamese_core.arrays import Indices, labels_of
+from siamese_core.arrays import Indices
 from siamese_core.config import AugmentConfig, EncoderConfig, ImageConfig, TrainingConfig, TripletConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.glyphs import make_glyphs
 from siamese_core.data.ingest import ingest
 from siamese_core.data.manifest import Manifest
+from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.devices import choose_device, computes_in_bfloat16
-from siamese_core.network.embedding import embed, to_tensor
+from siamese_core.network.embedding import to_tensor
 from siamese_core.network.encoders import Encoder, make_encoder
 from siamese_core.training.augment import augment, draw_changes
-from siamese_core.training.loop import TrainingImages, train
+from siamese_core.training.loop import train
+from siamese_core.training.recipe import Recipe
 from siamese_core.triplets.objective import objective
-from siamese_core.triplets.offline import Triplets, choose_triplets, neighbour_graph
+from siamese_core.triplets.offline import Triplets, build_triplets
 
 _IMAGES = ImageConfig(size=32, color="grey", invert=True)
 _ENCODER = EncoderConfig(embedding_dim=64)
@@ -61,13 +64,13 @@ _WARM_UP = 10  # steps
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured.
+    """Extent of the measurement.
 
     Attributes:
         identities_per_batch: P.
         images_per_identity: K.
         seconds: Of each loop in each round.
-        rounds: How often each loop has its turn; the median counts.
+        rounds: Turns of each loop; the median counts.
         width: Of the network.
     """
 
@@ -87,9 +90,9 @@ class Sizes:
         """Images in a batch."""
         return self.identities_per_batch * self.images_per_identity
 
-    def config(self, steps: int) -> TrainingConfig:
+    def recipe(self, steps: int) -> Recipe:
         """Our loop without validation."""
-        return TrainingConfig(
+        training = TrainingConfig(
             steps=steps,
             identities_per_batch=self.identities_per_batch,
             images_per_identity=self.images_per_identity,
@@ -97,6 +100,7 @@ class Sizes:
             validation=0.0,
             evaluate_every=steps,
         )
+        return Recipe(self.encoder, training, seed=0)
 
 
 _CHARACTERS = 400  # identities of the data set, with up to 16 images each
@@ -105,7 +109,7 @@ QUICK = [Sizes(4, 2, 0.2, 1)]
 
 
 def lines(quick: bool) -> Iterator[Line]:
-    """Measures all loops in turns, at every batch size."""
+    """Measure all loops in turns, at every batch size."""
     cases = QUICK if quick else FULL
     costs: list[dict[str, Cost | Absent]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -131,17 +135,13 @@ def faster(costs: list[Cost | Absent]) -> Cost | Absent:
 
 
 def prepare(folder: Path) -> None:
-    """Writes what our loop reads, store, manifest and triplets, to `folder/prepared`; the images lie in `images`."""
+    """Write the input of our loop, a data set and triplets, to `folder/prepared`; the images lie in `images`."""
     prepared = folder / "prepared"
     prepared.mkdir()
-    found = ingest(folder / "images", prepared, _IMAGES)
-    found.manifest.save(prepared)
-    labels, names = labels_of(found.manifest.ok["identity"].tolist())
-    embeddings = embed(make_encoder(_ENCODER, _IMAGES.channels, seed=0), found.store.images)
-    config = TripletConfig()
-    table = choose_triplets(embeddings, labels, _MARGIN, config, seed=0)
-    graph = neighbour_graph(embeddings, labels, names, config)
-    Triplets(table, graph, b"").save(prepared)
+    result = ingest(folder / "images", prepared, _IMAGES)
+    result.manifest.save(prepared)
+    data, encoder = _all_train(result.manifest, result.store), make_encoder(_ENCODER, _IMAGES.channels, seed=0)
+    build_triplets(encoder, data, TripletConfig(), _MARGIN, seed=0).save(prepared)
 
 
 def ours(folder: Path, sizes: Sizes) -> Cost:
@@ -150,7 +150,7 @@ def ours(folder: Path, sizes: Sizes) -> Cost:
     with peak_memory(choose_device("auto")) as peak:
         steps, speed = _WARM_UP, {"images_per_second": 0.0}
         for _ in range(2):
-            _, speed = train(data, triplets.table, triplets.graph, sizes.encoder, sizes.config(steps), seed=0)
+            _, speed = train(data, triplets, sizes.recipe(steps))
             steps = max(_WARM_UP, math.ceil(sizes.seconds * speed["images_per_second"] / sizes.batch))
     return Cost(1 / speed["images_per_second"], peak[0], f"data wait {speed['data_wait']:.1%}")
 
@@ -158,25 +158,25 @@ def ours(folder: Path, sizes: Sizes) -> Cost:
 def compute_only(folder: Path, sizes: Sizes, augmented: bool) -> Cost:
     """The same steps on one batch that is on the device."""
     device = choose_device("auto")
-    data, _ = _load(folder / "prepared")
-    chosen = np.concatenate(
+    images = _load(folder / "prepared")[0].part("train")
+    positions = np.concatenate(
         [
-            np.flatnonzero(data.labels == identity)[: sizes.images_per_identity]
+            np.flatnonzero(images.labels == identity)[: sizes.images_per_identity]
             for identity in range(sizes.identities_per_batch)
         ]
     )
     generator = torch.Generator().manual_seed(0)
     with peak_memory(device) as peak:
         encoder, optimizer = _network(sizes.encoder, device)
-        loss_of = _our_loss(data.labels[chosen])
-        batch = to_tensor(data.images[data.rows[chosen]]).to(device)  # (B, C, H, W) uint8
+        loss_of = _our_loss(images.labels[positions])
+        batch = to_tensor(images.pixels[images.rows[positions]]).to(device)  # (B, C, H, W) uint8
 
         def step() -> None:
-            images = batch.float()
+            pixels = batch.float()
             if augmented:
                 changes = draw_changes(len(batch), AugmentConfig(), generator).to(device)
-                images = augment(images, changes, AugmentConfig())
-            _learn(encoder, optimizer, images, loss_of)
+                pixels = augment(pixels, changes, AugmentConfig())
+            _learn(encoder, optimizer, pixels, loss_of)
 
         seconds = _seconds_a_step(step, device, sizes.seconds)
     return Cost(seconds / len(batch), peak[0])
@@ -197,7 +197,7 @@ def peer(folder: Path, sizes: Sizes, workers: int) -> Cost:
 
         def step() -> None:
             images, labels = (tensor.to(device, non_blocking=True) for tensor in next(batches))
-            _learn(encoder, optimizer, images, lambda found: loss(found, labels, miner(found, labels)))
+            _learn(encoder, optimizer, images, lambda embeddings: loss(embeddings, labels, miner(embeddings, labels)))
 
         seconds = _seconds_a_step(step, device, sizes.seconds)
     return Cost(seconds / sizes.batch, peak[0], f"{workers} worker processes")
@@ -227,10 +227,13 @@ def _settings(sizes: Sizes) -> str:
     return f"{shape}, {net}, {sizes.rounds} × {sizes.seconds:g} s"
 
 
-def _load(prepared: Path) -> tuple[TrainingImages, Triplets]:
-    manifest, store = Manifest.load(prepared), ImageStore.load(prepared)
-    labels, names = labels_of(manifest.ok["identity"].tolist())
-    return TrainingImages(store.images, store.config, np.arange(len(labels)), labels, names), Triplets.load(prepared)
+def _load(prepared: Path) -> tuple[Dataset, Triplets]:
+    return _all_train(Manifest.load(prepared), ImageStore.load(prepared)), Triplets.load(prepared)
+
+
+def _all_train(manifest: Manifest, store: ImageStore) -> Dataset:
+    identities = manifest.ok[["identity"]].drop_duplicates()
+    return Dataset(manifest, store, Split(identities.assign(split="train")))
 
 
 def _in_bfloat16() -> bool:
@@ -296,7 +299,7 @@ def _peer_batches(folder: Path, sizes: Sizes, workers: int, device: torch.device
 
 
 def _peer_transform() -> Any:
-    """What `siamese_core.training.augment` does by default, in torchvision's words; the encoder takes 0 to 255."""
+    """The default changes of `siamese_core.training.augment`, by torchvision; the encoder takes 0 to 255."""
     from torchvision import transforms
 
     change = AugmentConfig()

@@ -58,8 +58,8 @@ class TrainedEncoder:
             encoder.load_state_dict(self.state)
         except RuntimeError as error:
             raise ModelError(
-                f"The weights do not fit the {self.encoder.architecture} of this version of siamese-pipelines: they were "
-                "trained by another version. Use that version, or train again under another model_name."
+                f"The weights do not fit the {self.encoder.architecture} of this version of siamese-pipelines: they "
+                "were trained by another version. Use that version, or train again under another model_name."
             ) from error
         return encoder.to(device).eval()
 

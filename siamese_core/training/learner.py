@@ -138,8 +138,8 @@ class Learner:
 
 
 def _in_order_of(parameter: Tensor, moments: Weights) -> Weights:
-    """The moments, in memory as their weights are: the fused optimiser walks through memory."""
+    """A copy of the moments, in memory as their weights are: the fused optimiser walks through memory."""
     return {
-        name: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+        name: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()
         for name, value in moments.items()
     }

@@ -37,9 +37,7 @@ class HardPartners:
     def offline(cls, triplets: Triplets, samples: DihedralImages) -> Self:
         """Partners by `build_triplets`, as far as they are among the samples."""
         positions = _positions(triplets.table, samples.images.rows)  # (M, 3)
-        return cls(
-            samples.of_each(positions).transpose(0, 2, 1).reshape(-1, 3), _neighbours(triplets.graph, samples)
-        )
+        return cls(samples.of_each(positions).transpose(0, 2, 1).reshape(-1, 3), _neighbours(triplets.graph, samples))
 
     @classmethod
     def current(cls, embeddings: Embeddings, positions: Indices, samples: DihedralImages, neighbours: int) -> Self:

@@ -170,7 +170,7 @@ def _each_pair(positives: Positives, on: PositiveTensors, negative: Tensor) -> T
 
 
 def _nearest_beyond(distances: Tensor, on: PositiveTensors, threshold: Tensor) -> Tensor:
-    """Take for each anchor and threshold, (A, R), the nearest negative beyond it, or else the farthest; (A, R) int64."""
+    """The nearest negative beyond each threshold, (A, R), of an anchor, or else its farthest; (A, R) int64."""
     negatives = []
     for rows in _blocks(len(on.anchor), threshold.shape[1] * distances.shape[1]):
         to_negatives = _to_negatives(distances, on.anchor[rows], on.member[rows])  # (block, B)

@@ -53,8 +53,9 @@ def same_tensors(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     ],
 )
 def test_torchvision_weights_fill_the_body_and_the_classifier_is_left_over(
-    ours: str, theirs: str, classifier: tuple[str, ...], suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ours: str, theirs: str, classifier: tuple[str, ...], suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     torch.manual_seed(0)
     network = get_model(theirs, weights=None)
     path = save(contiguous(network), tmp_path / f"weights{suffix}")
@@ -67,7 +68,7 @@ def test_torchvision_weights_fill_the_body_and_the_classifier_is_left_over(
     assert set(report.unexpected) == set(classifier)
     assert (report.missing, report.wrong_shape, report.grey_from_rgb) == ((), (), ())
     assert report.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    printed = capsys.readouterr().out
+    printed = caplog.text
     assert report.sha256 in printed
     assert f"{len(classifier)} unexpected, not used: " in printed
     assert all(name in printed for name in classifier)

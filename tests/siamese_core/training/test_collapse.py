@@ -3,48 +3,40 @@ from dataclasses import replace
 import pytest
 import torch
 
-from siamese_core.config import EncoderConfig, SplitConfig, TrainingConfig, TripletConfig
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import make_split
-from siamese_core.data.store import ImageStore
+from siamese_core.config import TrainingConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.errors import TrainingError
-from siamese_core.network.encoders import make_encoder
 from siamese_core.network.trained import TrainedEncoder
-from siamese_core.training.collapse import CollapseMonitor
+from siamese_core.training.collapse import CollapseMonitor, Recover, Stop, Warn
 from siamese_core.training.health import Health
-from siamese_core.training.learner import Learner
-from siamese_core.training.loop import train, training_images
-from siamese_core.triplets.offline import build_triplets
+from siamese_core.training.loop import train
+from siamese_core.training.recipe import Recipe
+from siamese_core.triplets.offline import Triplets
+from tests.siamese_core.training.conftest import ENCODER
 
-ENCODER = EncoderConfig(width=8, embedding_dim=16)
 # Hardest negatives from the start, at a full learning rate: this collapses within 50 steps, whatever the seed.
 PROVOKED = TrainingConfig(
     steps=120, evaluate_every=60, identities_per_batch=16, mining="batch_hard", learning_rate=0.01, warmup=0.0
 )
 
 
-def fit(ingested: tuple[Manifest, ImageStore], config: TrainingConfig) -> TrainedEncoder:
-    manifest, store = ingested
-    split = make_split(manifest, SplitConfig(salt="a"))
-    fresh = make_encoder(ENCODER, 1, seed=0)
-    triplets = build_triplets(fresh, manifest, store, split, TripletConfig(500), 0.2, 0)
-    data = training_images(manifest, store, split)
-    return train(data, triplets.table, triplets.graph, ENCODER, config, seed=0)[0]
+def fit(data: Dataset, triplets: Triplets, config: TrainingConfig) -> TrainedEncoder:
+    return train(data, triplets, Recipe(ENCODER, config, seed=0))[0]
 
 
-def test_a_collapse_is_seen_and_said_but_left_alone_when_asked(ingested: tuple[Manifest, ImageStore]) -> None:
-    trained = fit(ingested, replace(PROVOKED, on_collapse="warn"))
+def test_a_collapse_is_seen_and_said_but_left_alone_when_asked(data: Dataset, triplets: Triplets) -> None:
+    trained = fit(data, triplets, replace(PROVOKED, on_collapse="warn"))
     assert [event["kind"] for event in trained.events if event["kind"] != "warning"] == ["collapse"]
     last = trained.history[-1]
     assert last["triplet_loss"] == pytest.approx(PROVOKED.margin, rel=0.01)  # stuck at α
     assert last["distance"] < 0.01
 
 
-def test_recovering_ends_well(ingested: tuple[Manifest, ImageStore], capsys: pytest.CaptureFixture[str]) -> None:
-    trained = fit(ingested, PROVOKED)
+def test_recovering_ends_well(data: Dataset, triplets: Triplets, caplog: pytest.LogCaptureFixture) -> None:
+    trained = fit(data, triplets, PROVOKED)
     recoveries = [event for event in trained.events if event["kind"] == "recovery"]
     assert recoveries
-    assert "back to the last good weights, from here with semi-hard mining" in capsys.readouterr().out
+    assert "back to the last good weights, from here with semi-hard mining" in caplog.text
     last = trained.history[-1]
     assert last["distance"] > 1
     assert last["triplet_loss"] < 0.8 * PROVOKED.margin
@@ -52,29 +44,81 @@ def test_recovering_ends_well(ingested: tuple[Manifest, ImageStore], capsys: pyt
     assert min(row["validation_eer"] for row in trained.history) < 0.2
 
 
-def test_stopping_tells_what_to_change(ingested: tuple[Manifest, ImageStore]) -> None:
+def test_stopping_tells_what_to_change(data: Dataset, triplets: Triplets) -> None:
     with pytest.raises(TrainingError, match=r"has collapsed at step \d+: mean distance .* semi_hard"):
-        fit(ingested, replace(PROVOKED, on_collapse="stop"))
+        fit(data, triplets, replace(PROVOKED, on_collapse="stop"))
 
 
-def test_it_goes_back_to_weights_that_healthy_batches_followed(capsys: pytest.CaptureFixture[str]) -> None:
-    learner = Learner(make_encoder(ENCODER, 1, seed=0), PROVOKED)
-    monitor = CollapseMonitor(learner, margin=0.2, on_collapse="recover")
-    first = learner.weights()
-    _overwrite(learner, 1.0)  # these come at the end of batches whose mean is healthy, and have collapsed already
-    monitor.check(25, Health(25, 1.0, distance=1.0, effective_rank=9.0, active=0.9, triplet_loss=0.25))
-    collapsed = Health(25, 1.0, distance=0.001, effective_rank=9.0, active=1.0, triplet_loss=0.2)
-    monitor.check(50, collapsed)
-    assert all(torch.equal(value, first[name]) for name, value in learner.weights().items())
-    _overwrite(learner, 2.0)
-    for step in (75, 100):  # twice in good health: the weights of the first time are good
-        monitor.check(step, Health(25, 1.0, distance=1.0, effective_rank=9.0, active=0.9, triplet_loss=0.1))
-    monitor.check(125, collapsed)
-    assert all((value == 2.0).all() for value in learner.encoder.parameters())
-    assert capsys.readouterr().out.count("back to the last good weights") == 2
+HEALTHY = Health(25, 1.0, distance=1.0, effective_rank=9.0, active=0.9, triplet_loss=0.1)
+NARROW = replace(HEALTHY, distance=0.07)
+COLLAPSED = Health(25, 1.0, distance=0.001, effective_rank=9.0, active=1.0, triplet_loss=0.2)
 
 
-def _overwrite(learner: Learner, number: float) -> None:
-    with torch.no_grad():
-        for value in learner.encoder.parameters():
-            value.fill_(number)
+def weights(number: float) -> dict[str, torch.Tensor]:
+    return {"head.weight": torch.full((2, 2), number)}
+
+
+def test_it_goes_back_to_weights_that_healthy_batches_followed() -> None:
+    monitor = CollapseMonitor(0.2, "recover", weights(0.0))
+    assert monitor.check(25, HEALTHY) is None
+    monitor.remember(weights(1.0))  # at the end of batches whose mean is healthy they may have collapsed already
+    verdict = monitor.check(50, COLLAPSED)
+    assert isinstance(verdict, Recover)
+    assert torch.equal(verdict.weights["head.weight"], weights(0.0)["head.weight"])
+    assert verdict.rate_factor == 0.5
+    monitor.remember(weights(0.0))
+    for step, number in ((75, 2.0), (100, 3.0)):  # twice in good health: the weights of the first time are good
+        assert monitor.check(step, HEALTHY) is None
+        monitor.remember(weights(number))
+    verdict = monitor.check(125, COLLAPSED)
+    assert isinstance(verdict, Recover)
+    assert torch.equal(verdict.weights["head.weight"], weights(2.0)["head.weight"])
+    assert verdict.rate_factor == 0.25
+    assert "back to the last good weights, from here with semi-hard mining and 0.25 × the" in verdict.message
+    assert [(event["step"], event["kind"]) for event in monitor.events] == [(50, "recovery"), (125, "recovery")]
+    assert monitor.events[-1]["message"] == verdict.message
+
+
+def test_narrow_embeddings_are_warned_of_once_until_they_are_healthy_again() -> None:
+    monitor = CollapseMonitor(0.2, "recover", weights(0.0))
+    verdicts = [monitor.check(step, health) for step, health in enumerate([NARROW, NARROW, HEALTHY, NARROW])]
+    assert [type(verdict) for verdict in verdicts] == [Warn, type(None), type(None), Warn]
+    assert [event["kind"] for event in monitor.events] == ["warning", "warning"]
+
+
+def test_a_collapse_is_said_once_when_only_asked_to_warn() -> None:
+    monitor = CollapseMonitor(0.2, "warn", weights(0.0))
+    assert isinstance(monitor.check(25, COLLAPSED), Warn)
+    assert monitor.check(50, COLLAPSED) is None
+
+
+def test_it_gives_up_after_five_recoveries() -> None:
+    monitor = CollapseMonitor(0.2, "recover", weights(0.0))
+    factors = []
+    for step in range(5):
+        verdict = monitor.check(step, COLLAPSED)
+        assert isinstance(verdict, Recover)
+        factors.append(verdict.rate_factor)
+    assert factors == [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32]
+    last = monitor.check(5, COLLAPSED)
+    assert isinstance(last, Stop)
+    assert "It collapsed 6 times. To go on: lower training.learning_rate" in last.message
+
+
+def test_a_loss_that_is_not_finite_stops() -> None:
+    monitor = CollapseMonitor(0.2, "warn", weights(0.0))
+    verdict = monitor.check(3, replace(HEALTHY, loss=float("nan")))
+    assert verdict == Stop("The loss is nan at step 3: lower training.learning_rate.")
+
+
+def test_another_monitor_continues_from_its_state() -> None:
+    first = CollapseMonitor(0.2, "recover", weights(0.0))
+    first.check(25, NARROW)
+    first.remember(weights(1.0))
+    second = CollapseMonitor(0.2, "recover", weights(9.0))
+    second.load_state_dict(first.state_dict())
+    assert second.check(50, NARROW) is None  # warned already
+    verdict = second.check(75, COLLAPSED)
+    assert isinstance(verdict, Recover)
+    assert torch.equal(verdict.weights["head.weight"], weights(0.0)["head.weight"])
+    assert [event["kind"] for event in second.events] == ["warning", "recovery"]

@@ -2,111 +2,90 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from siamese_core.config import EncoderConfig, SplitConfig, TrainingConfig, TripletConfig
+from siamese_core.config import TrainingConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split, make_split
-from siamese_core.data.store import ImageStore
+from siamese_core.data.split import Split
 from siamese_core.devices import choose_device
 from siamese_core.errors import ConfigError, DataError, ModelError, TrainingError
-from siamese_core.network.encoders import make_encoder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.training.learner import learning_rate_at
-from siamese_core.training.loop import train, training_images
-from siamese_core.training.validation import carve_validation
-from siamese_core.triplets.offline import Triplets, build_triplets
+from siamese_core.training.loop import train
+from siamese_core.training.recipe import Recipe
+from siamese_core.training.validation import hold_out
+from siamese_core.triplets.offline import Triplets
+from tests.siamese_core.training.conftest import ENCODER
 
-ENCODER = EncoderConfig(width=8, embedding_dim=16)
 CONFIG = TrainingConfig(steps=90, evaluate_every=30, identities_per_batch=8)
 
 
-@pytest.fixture(scope="module")
-def prepared(ingested: tuple[Manifest, ImageStore]) -> tuple[Manifest, ImageStore, Split, Triplets]:
-    manifest, store = ingested
-    split = make_split(manifest, SplitConfig(salt="a"))
-    fresh = make_encoder(ENCODER, 1, seed=0)
-    return manifest, store, split, build_triplets(fresh, manifest, store, split, TripletConfig(500), 0.2, 0)
-
-
-def fit(
-    prepared: tuple[Manifest, ImageStore, Split, Triplets], config: TrainingConfig, seed: int = 0
-) -> TrainedEncoder:
-    manifest, store, split, triplets = prepared
-    data = training_images(manifest, store, split)
-    trained, speed = train(data, triplets.table, triplets.graph, ENCODER, config, seed)
+def fit(data: Dataset, triplets: Triplets, config: TrainingConfig, seed: int = 0) -> TrainedEncoder:
+    trained, speed = train(data, triplets, Recipe(ENCODER, config, seed))
     assert speed["images_per_second"] > 0
     assert 0 <= speed["data_wait"] <= 1
     return trained
 
 
-def test_it_learns_and_the_same_seed_gives_the_same_bits(
-    prepared: tuple[Manifest, ImageStore, Split, Triplets], tmp_path: Path
-) -> None:
-    first, again, other = fit(prepared, CONFIG), fit(prepared, CONFIG), fit(prepared, CONFIG, seed=1)
-    assert first.history[-1]["loss"] < 0.8 * first.history[0]["loss"]
-    assert first.history == again.history
-    assert all(torch.equal(first.state[name], again.state[name]) for name in first.state)
-    assert first.history != other.history
-    best = min(first.history, key=lambda row: row["validation_eer"])
-    assert (
-        first.history[[row["step"] for row in first.history].index(first.best_step)]["validation_eer"]
-        == best["validation_eer"]
-    )
-    first.save(tmp_path)
+def first(triplets: Triplets, rows: int, edges: int = 10**6) -> Triplets:
+    """Some of the triplets."""
+    return replace(triplets, table=triplets.table.head(rows), graph=triplets.graph.head(edges))
+
+
+def test_it_learns_and_the_same_seed_gives_the_same_bits(data: Dataset, triplets: Triplets, tmp_path: Path) -> None:
+    trained, again, other = (fit(data, triplets, CONFIG, seed) for seed in (0, 0, 1))
+    assert trained.history[-1]["loss"] < 0.8 * trained.history[0]["loss"]
+    assert trained.history == again.history
+    assert all(torch.equal(trained.state[name], again.state[name]) for name in trained.state)
+    assert trained.history != other.history
+    errors = {row["step"]: row["validation_eer"] for row in trained.history}
+    assert errors[trained.best_step] == min(errors.values())
+    trained.save(tmp_path)
     loaded = TrainedEncoder.load(tmp_path)
     images = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)
-    assert torch.equal(loaded.build()(images), first.build()(images))
+    assert torch.equal(loaded.build()(images), trained.build()(images))
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
 
 
-def test_batch_hard_and_mean_active_run(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
-    trained = fit(prepared, replace(CONFIG, steps=20, mining="batch_hard", reduction="mean_active"))
+def test_batch_hard_and_mean_active_run(data: Dataset, triplets: Triplets) -> None:
+    trained = fit(data, triplets, replace(CONFIG, steps=20, mining="batch_hard", reduction="mean_active"))
     assert np.isfinite(trained.history[-1]["loss"])
 
 
-def test_the_triplet_table_changes_the_batches(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
-    manifest, store, split, triplets = prepared
-    data = training_images(manifest, store, split)
+def test_the_triplet_table_changes_the_batches(data: Dataset, triplets: Triplets) -> None:
     short = replace(CONFIG, steps=10, evaluate_every=10)
-    with_table, _ = train(data, triplets.table, triplets.graph, ENCODER, short, 0)
-    fewer, _ = train(data, triplets.table.iloc[:5], triplets.graph, ENCODER, short, 0)
-    assert with_table.history != fewer.history
+    assert fit(data, triplets, short).history != fit(data, first(triplets, 5), short).history
 
 
-def test_validation_identities_are_never_trained_on(
-    prepared: tuple[Manifest, ImageStore, Split, Triplets],
+def test_validation_identities_are_never_trained_on(data: Dataset) -> None:
+    images, held_out = hold_out(data.part("train"), 0.2, seed=0)
+    assert not set(images.names) & set(held_out.names)
+    assert len(held_out.names) >= 2
+    assert sorted([*images.rows, *held_out.rows]) == data.part("train").rows.tolist()
+
+
+def test_two_identities_train_without_validation(
+    data: Dataset, triplets: Triplets, caplog: pytest.LogCaptureFixture
 ) -> None:
-    manifest, store, split, _ = prepared
-    kept, held_out = carve_validation(training_images(manifest, store, split).labels, 0.2, seed=0)
-    labels = training_images(manifest, store, split).labels
-    assert not set(labels[kept]) & set(labels[held_out])
-    assert len(set(labels[held_out])) >= 2
-
-
-def test_two_identities_train_without_validation(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
-    manifest, store, split, triplets = prepared
-    two = split.table["identity"].isin(split.identities("train")[:2])
-    small = Split(split.table.assign(split=np.where(two, "train", "test")).astype("str"))
-    data = training_images(manifest, store, small)
-    trained, _ = train(data, triplets.table.head(0), triplets.graph.head(0), ENCODER, replace(CONFIG, steps=4), 0)
+    caplog.set_level("INFO")
+    two = data.split.table["identity"].isin(data.split.identities("train")[:2])
+    split = Split(data.split.table.assign(split=np.where(two, "train", "test")).astype("str"))
+    trained = fit(replace(data, split=split), first(triplets, 0, 0), replace(CONFIG, steps=4))
     assert trained.best_step == 4
+    assert "2 identities are too few to hold some out; the last weights are kept" in caplog.text
 
 
-def test_only_singletons_cannot_train(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
-    manifest, store, split, triplets = prepared
-    firsts = manifest.table.drop_duplicates("identity")
-    data = training_images(Manifest(firsts.reset_index(drop=True)), store, split)
-    empty: pd.DataFrame = triplets.table.head(0)
+def test_only_singletons_cannot_train(data: Dataset, triplets: Triplets) -> None:
+    singletons = Manifest(data.manifest.table.drop_duplicates("identity").reset_index(drop=True))
     with pytest.raises(DataError, match="at least 2 identities with at least 2 images"):
-        train(data, empty, triplets.graph.head(0), ENCODER, CONFIG, 0)
+        fit(replace(data, manifest=singletons), first(triplets, 0, 0), CONFIG)
 
 
-def test_a_loss_that_is_not_finite_stops_with_advice(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
+def test_a_loss_that_is_not_finite_stops_with_advice(data: Dataset, triplets: Triplets) -> None:
     with pytest.raises(TrainingError, match=r"lower training\.learning_rate"):
-        fit(prepared, replace(CONFIG, learning_rate=1e30, steps=20))
+        fit(data, triplets, replace(CONFIG, learning_rate=1e30, steps=20))
 
 
 def test_the_learning_rate_warms_up_and_decays_to_zero() -> None:
@@ -126,30 +105,21 @@ def test_an_absent_device_is_a_config_error() -> None:
     assert choose_device("auto").type == "cpu"
 
 
-def test_a_frozen_body_needs_weights(prepared: tuple[Manifest, ImageStore, Split, Triplets]) -> None:
-    manifest, store, split, triplets = prepared
-    data = training_images(manifest, store, split)
+def test_a_frozen_body_needs_weights(data: Dataset, triplets: Triplets) -> None:
     with pytest.raises(ConfigError, match=r"name encoder\.weights_file"):
-        train(data, triplets.table, triplets.graph, replace(ENCODER, freeze="body"), CONFIG, 0)
+        train(data, triplets, Recipe(replace(ENCODER, freeze="body"), CONFIG, 0))
 
 
-def test_only_the_head_of_a_frozen_body_learns(
-    prepared: tuple[Manifest, ImageStore, Split, Triplets],
-) -> None:
-    manifest, store, split, triplets = prepared
-    data = training_images(manifest, store, split)
+def test_only_the_head_of_a_frozen_body_learns(data: Dataset, triplets: Triplets) -> None:
     short = replace(CONFIG, steps=10, evaluate_every=10)
-    start, _ = train(data, triplets.table, triplets.graph, ENCODER, short, 0)
-    frozen = replace(ENCODER, freeze="body")
-    trained, _ = train(data, triplets.table, triplets.graph, frozen, short, 0, start)
+    start, _ = train(data, triplets, Recipe(ENCODER, short, 0))
+    trained, _ = train(data, triplets, Recipe(replace(ENCODER, freeze="body"), short, 0), start)
     changed = {name for name, value in trained.state.items() if not torch.equal(value, start.state[name])}
     assert changed == {"head.weight", "head.bias"}
 
 
-def test_weights_of_another_layout_are_refused_in_words(
-    prepared: tuple[Manifest, ImageStore, Split, Triplets],
-) -> None:
-    trained = fit(prepared, replace(CONFIG, steps=2))
+def test_weights_of_another_layout_are_refused_in_words(data: Dataset, triplets: Triplets) -> None:
+    trained = fit(data, triplets, replace(CONFIG, steps=2))
     older = replace(trained, state={name.replace("body.0", "body.9"): value for name, value in trained.state.items()})
     with pytest.raises(ModelError, match="trained by another version"):
         older.build()

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from siamese_core.errors import DataError
-from siamese_core.training.sampling import HardPartners, PKSampler
+from siamese_core.training.partners import HardPartners
+from siamese_core.training.sampling import BatchShape, PKSampler, Siblings
 
 # 10 identities of 5 images, then 6 singletons.
 LABELS = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10, 16)])
 
 
 def test_a_batch_has_p_identities_with_k_different_images_and_the_singletons() -> None:
-    sampler = PKSampler(LABELS, 4, 3, singletons_per_batch=2, seed=0)
+    sampler = PKSampler(LABELS, BatchShape(4, 3, singletons=2), seed=0)
     for step in range(20):
         batch = sampler.batch(step)
         counts = np.bincount(LABELS[batch], minlength=16)
@@ -19,23 +20,23 @@ def test_a_batch_has_p_identities_with_k_different_images_and_the_singletons() -
 
 
 def test_every_identity_is_a_seed_once_an_epoch() -> None:
-    sampler = PKSampler(LABELS, 5, 2, seed=1)
+    sampler = PKSampler(LABELS, BatchShape(5, 2), seed=1)
     for epoch in range(3):
         seen = np.concatenate([np.unique(LABELS[sampler.batch(2 * epoch + i)]) for i in range(2)])
         assert sorted(seen) == list(range(10))
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
-    first, second = (PKSampler(LABELS, 4, 3, 2, seed=7) for _ in range(2))
+    first, second = (PKSampler(LABELS, BatchShape(4, 3, 2), seed=7) for _ in range(2))
     for step in range(5):
         first.batch(step)
     assert np.array_equal(first.batch(9), second.batch(9))
-    assert not np.array_equal(second.batch(9), PKSampler(LABELS, 4, 3, 2, seed=8).batch(9))
+    assert not np.array_equal(second.batch(9), PKSampler(LABELS, BatchShape(4, 3, 2), seed=8).batch(9))
 
 
 def test_identities_with_fewer_images_repeat_some() -> None:
     labels = np.array([0, 0, 1, 1, 1, 1])
-    batch = PKSampler(labels, 2, 4, seed=0).batch(0)
+    batch = PKSampler(labels, BatchShape(2, 4), seed=0).batch(0)
     assert (np.bincount(labels[batch]) == 4).all()
     assert set(batch) == set(range(6))
 
@@ -44,7 +45,7 @@ def test_triplets_bring_their_three_images_into_one_batch() -> None:
     # Every identity's only triplet: its images 3 and 4 against image 2 of the next identity.
     triplets = np.array([[5 * i + 3, 5 * i + 4, 5 * ((i + 1) % 10) + 2] for i in range(10)])
     hard = HardPartners(triplets, np.full((10, 1), -1))
-    sampler = PKSampler(LABELS, 4, 3, hard=hard, hard_fraction=0.5, seed=0)
+    sampler = PKSampler(LABELS, BatchShape(4, 3, hard_fraction=0.5), 0, hard)
     for step in range(20):
         batch = set(sampler.batch(step).tolist())
         together = [row for row in triplets.tolist() if set(row) <= batch]
@@ -54,7 +55,7 @@ def test_triplets_bring_their_three_images_into_one_batch() -> None:
 def test_without_triplets_the_nearest_neighbour_joins() -> None:
     neighbours = ((np.arange(10)[:, None] + [1, 2]) % 10).astype(np.int64)
     hard = HardPartners(np.empty((0, 3), np.int64), neighbours)
-    sampler = PKSampler(LABELS, 2, 2, hard=hard, hard_fraction=0.5, seed=0)
+    sampler = PKSampler(LABELS, BatchShape(2, 2, hard_fraction=0.5), 0, hard)
     for step in range(20):
         a, b = np.unique(LABELS[sampler.batch(step)])
         assert (b - a) in (1, 9)
@@ -62,54 +63,64 @@ def test_without_triplets_the_nearest_neighbour_joins() -> None:
 
 def test_the_batch_keeps_its_size_when_partners_are_missing() -> None:
     hard = HardPartners(np.empty((0, 3), np.int64), np.full((10, 1), -1))
-    sampler = PKSampler(LABELS, 6, 2, hard=hard, hard_fraction=0.5, seed=0)
+    sampler = PKSampler(LABELS, BatchShape(6, 2, hard_fraction=0.5), 0, hard)
     assert all(len(np.unique(LABELS[sampler.batch(step)])) == 6 for step in range(10))
 
 
 def test_more_identities_than_there_are_is_all_of_them() -> None:
-    assert len(np.unique(LABELS[PKSampler(LABELS, 99, 2, seed=0).batch(0)])) == 10
+    assert len(np.unique(LABELS[PKSampler(LABELS, BatchShape(99, 2), seed=0).batch(0)])) == 10
 
 
 def test_one_pairable_identity_is_refused_with_numbers() -> None:
     with pytest.raises(DataError, match=r"at least 2 identities.*there are 1 \(2 identities have a single image"):
-        PKSampler(np.array([0, 0, 1, 2]), 2, 2)
+        PKSampler(np.array([0, 0, 1, 2]), BatchShape(2, 2), seed=0)
 
 
 def test_a_share_of_the_batches_is_drawn_from_few_groups_and_every_identity_keeps_its_turn() -> None:
     groups = np.arange(16) % 2
-    sampler = PKSampler(LABELS, 4, 2, seed=0, groups=groups, group_fraction=2 / 3, group_size=4)
+    sampler = PKSampler(LABELS, BatchShape(4, 2), seed=0, siblings=Siblings(groups, 2 / 3, size=4))
     whole = 0
     seen: set[int] = set()
     for step in range(90):
         identities = np.unique(LABELS[sampler.batch(step)])
         assert len(identities) == 4
         whole += len(set(groups[identities])) == 1
-        seen |= set(sampler._seeds_of(step))
+        seen |= set(sampler.seeds(step))
     assert 60 <= whole <= 75  # two in three, and now and then by chance
     assert seen == set(range(10))
-    turns = [seed for step in range(10) for seed in sampler._seeds_of(step)]
+    turns = [seed for step in range(10) for seed in sampler.seeds(step)]
     assert sorted(turns[:10]) == list(range(10))  # one epoch of seeds
 
 
 def test_two_groups_give_half_a_batch_each() -> None:
     labels = np.repeat(np.arange(40), 2)
     groups = np.arange(40) // 10
-    sampler = PKSampler(labels, 8, 2, seed=0, groups=groups, group_fraction=1.0, group_size=4)
+    sampler = PKSampler(labels, BatchShape(8, 2), seed=0, siblings=Siblings(groups, 1.0, size=4))
     sizes = [sorted(np.bincount(groups[np.unique(labels[sampler.batch(step)])])) for step in range(30)]
     assert all(size[-2:] == [4, 4] or size[-1:] == [8] for size in sizes)
     assert any(size[-2:] == [4, 4] for size in sizes)
 
 
 def test_a_group_that_is_too_small_is_filled_up() -> None:
-    sampler = PKSampler(LABELS, 6, 2, seed=0, groups=np.arange(16), group_fraction=1.0)
+    sampler = PKSampler(LABELS, BatchShape(6, 2), seed=0, siblings=Siblings(np.arange(16), 1.0))
     assert all(len(np.unique(LABELS[sampler.batch(step)])) == 6 for step in range(10))
 
 
 def test_replaced_neighbours_count_from_the_next_batch_on() -> None:
     hard = HardPartners(np.empty((0, 3), np.int64), ((np.arange(10)[:, None] + 1) % 10).astype(np.int64))
     other = HardPartners(hard.triplets, ((np.arange(10)[:, None] + 5) % 10).astype(np.int64))
-    sampler = PKSampler(LABELS, 2, 2, hard=hard, hard_fraction=0.5, seed=0)
+    sampler = PKSampler(LABELS, BatchShape(2, 2, hard_fraction=0.5), 0, hard)
     sampler.replace_hard(other)
     for step in range(10):
         a, b = np.unique(LABELS[sampler.batch(step)])
         assert b - a == 5
+
+
+def test_another_sampler_continues_from_its_state() -> None:
+    hard = HardPartners(np.empty((0, 3), np.int64), ((np.arange(10)[:, None] + 5) % 10).astype(np.int64))
+    none = HardPartners.none(10)
+    shape = BatchShape(2, 2, hard_fraction=0.5)
+    first, second = PKSampler(LABELS, shape, 0, hard), PKSampler(LABELS, shape, 0, none)
+    assert not all(np.array_equal(first.batch(step), second.batch(step)) for step in range(5))
+    second.load_state_dict(first.state_dict())
+    assert all(np.array_equal(first.batch(step), second.batch(step)) for step in range(5))

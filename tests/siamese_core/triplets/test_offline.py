@@ -1,12 +1,14 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from siamese_core.config import EncoderConfig, SplitConfig, TripletConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import make_split
 from siamese_core.data.store import ImageStore
@@ -151,19 +153,16 @@ def test_the_graph_lists_the_nearest_identities(points: tuple[np.ndarray, np.nda
 
 
 def test_the_artifact_names_rows_of_the_store_and_round_trips(
-    ingested: tuple[Manifest, ImageStore], tmp_path: object
+    ingested: tuple[Manifest, ImageStore], tmp_path: Path
 ) -> None:
-    from pathlib import Path
-
     manifest, store = ingested
-    split = make_split(manifest, SplitConfig(salt="a"))
+    data = Dataset(manifest, store, make_split(manifest, SplitConfig(salt="a")))
     encoder = make_encoder(EncoderConfig(width=4, embedding_dim=8), 1, seed=0)
-    made = build_triplets(encoder, manifest, store, split, TripletConfig(max_triplets=50), 0.2, seed=0)
-    train_rows = set(split.rows(manifest, "train"))
+    made = build_triplets(encoder, data, TripletConfig(max_triplets=50), 0.2, seed=0)
+    train_rows = set(data.part("train").rows)
     assert set(made.table[["anchor", "positive", "negative"]].to_numpy().ravel()) <= train_rows
-    folder = Path(str(tmp_path))
-    made.save(folder)
-    again = Triplets.load(folder)
+    made.save(tmp_path)
+    again = Triplets.load(tmp_path)
     pd.testing.assert_frame_equal(made.table, again.table)
     pd.testing.assert_frame_equal(made.graph, again.graph)
     assert again.picture.startswith(b"\x89PNG")
