@@ -11,7 +11,7 @@ DATASETS ?= ../shared/data
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup stack demo test test-slow lint data-omniglot data-faces omniglot faces results bench study ui clean
+.PHONY: help setup stack demo test test-slow lint reference data-omniglot data-faces omniglot faces results bench study ui clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test-slow: $(READY) ## The tests that take long, on the real data sets where the
 
 lint: $(READY) ## Format, lint and type-check
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy
+
+reference: $(READY) ## Write configs/schema.json and docs/configuration.md anew
+	@$(BIN)/python -m infra.reference
 
 data-omniglot: data/omniglot_background ## Unpack the Omniglot background set
 

@@ -3,11 +3,15 @@
 from pipelines.wiring import STEPS, train_and_register
 from siamese_core.config import (
     CalibrationConfig,
+    DataDir,
     EncoderConfig,
     EvaluationConfig,
     ImageConfig,
+    ModelName,
     PromotionConfig,
+    Seed,
     SplitConfig,
+    SplitFile,
     TrainingConfig,
     TripletConfig,
     ValidationConfig,
@@ -17,10 +21,10 @@ from siamese_integrations.zenml_pipeline import checked_pipeline
 
 @checked_pipeline(*STEPS)
 def training_pipeline(
-    data_dir: str,
-    model_name: str = "siamese",
-    split_file: str | None = None,
-    seed: int = 0,
+    data_dir: DataDir,
+    model_name: ModelName = "siamese",
+    split_file: SplitFile = None,
+    seed: Seed = 0,
     images: ImageConfig = ImageConfig(),
     validation: ValidationConfig = ValidationConfig(),
     split: SplitConfig = SplitConfig(),

@@ -1,18 +1,16 @@
-"""The one configuration schema: a frozen dataclass a subject, every field with a default that works.
+"""The configuration: one frozen dataclass a section of the YAML, every field with a default that works.
 
-Plain dataclasses, so that they need no library; `__pydantic_config__` makes pydantic (and so ZenML) refuse
-unknown keys. A value outside its range is a `ConfigError` at construction.
+The docstring under a field is its text in the JSON schema (configs/schema.json) and in docs/configuration.md. A value
+outside its range is a `ConfigError` at construction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, Literal
 
-from siamese_core.errors import ConfigError
+from pydantic import BeforeValidator, Field
 
-_STRICT = {"extra": "forbid"}
+from siamese_core.config_section import Rules, no_boolean, section
 
 Level = Literal["error", "warning", "off"]
 Color = Literal["grey", "rgb"]
@@ -23,58 +21,62 @@ Freeze = Literal["none", "body"]
 Views = Literal["none", "flip", "shifts"]
 Mining = Literal["semi_hard", "batch_hard", "batch_all", "distance_weighted", "easy_positive"]
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]
+Rank = Annotated[int, Field(ge=1, le=10_000)]
 
-def _check(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}, but must be {allowed}.")
+# What ends the name of a file, a URI of the registry or a line.
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+_IN_NAME = rf"{_CONTROL}/:@?"
+FilePath = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=4096,
+        pattern=rf"^[^{_CONTROL}]+$",
+        json_schema_extra={"errorMessage": "a path of 1 to 4,096 characters without control characters"},
+    ),
+]
+DataDir = Annotated[FilePath, Field(description="Folder of images; an identity is the path of a folder below it.")]
+SplitFile = Annotated[
+    FilePath | None, Field(description="CSV with the columns `identity,split` that overrides the split by hash.")
+]
+ModelName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=rf"^[^\s.{_IN_NAME}]([^{_IN_NAME}]*[^\s{_IN_NAME}])?$",
+        json_schema_extra={
+            "errorMessage": "a name of 1 to 200 characters without / : @ ? and control characters, that neither begins "
+            "with a dot nor begins or ends with a space"
+        },
+        description="Name in the MLflow model registry.",
+    ),
+]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of everything random."), BeforeValidator(no_boolean)]
 
 
-def _check_positive(owner: object, prefix: str, names: Iterable[str]) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        _check(value > 0, f"{prefix}.{name}", value, "greater than 0")
-
-
-def _check_fraction(owner: object, prefix: str, names: Iterable[str]) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        _check(0 <= value <= 1, f"{prefix}.{name}", value, "between 0 and 1")
-
-
-def _check_choices(owner: object, prefix: str, **choices: object) -> None:
-    """Fields by name, each with the `Literal` of what it may be."""
-    for name, choice in choices.items():
-        value, known = getattr(owner, name), get_args(choice)
-        _check(value in known, f"{prefix}.{name}", value, f"one of {', '.join(known)}")
-
-
-@dataclass(frozen=True)
+@section("images")
 class ImageConfig:
-    """How a file becomes the square uint8 array that the encoder sees.
+    """Preparation of a file as the square uint8 array that the encoder reads."""
 
-    Attributes:
-        size: Height and width of the prepared image, in pixels.
-        color: `grey` (1 channel) or `rgb` (3 channels).
-        framing: `center` keeps the central square, `content` the square around all that differs from the colour of
-            the border (ink on paper, a product on white), so that small drawings fill the frame too.
-        crop: Side of the square that is kept, as a fraction of the shorter side, or of the content's square.
-        invert: Swap dark and light (for dark strokes on white paper, say).
-        max_pixels: A file with more pixels than this is quarantined before it is decoded.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    size: int = 64
+    size: Annotated[int, Field(ge=8, le=1024)] = 64
+    """Height and width of the prepared image, in pixels."""
     color: Color = "rgb"
+    """`grey` (1 channel) or `rgb` (3 channels)."""
     framing: Framing = "center"
-    crop: float = 1.0
+    """`center` keeps the central square. `content` keeps the square around all that differs from the colour of the
+    border (ink on paper, a product on white), so that small drawings fill the frame too."""
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Side of the square that is kept, as a fraction of the shorter side, or of the content's square."""
     invert: bool = False
-    max_pixels: int = 100_000_000
-
-    def __post_init__(self) -> None:
-        _check(8 <= self.size <= 1024, "images.size", self.size, "between 8 and 1024 pixels")
-        _check_choices(self, "images", color=Color, framing=Framing)
-        _check(0 < self.crop <= 1, "images.crop", self.crop, "above 0 and at most 1")
-        _check_positive(self, "images", ["max_pixels"])
+    """Swap dark and light, for dark strokes on white paper, say."""
+    max_pixels: Annotated[int, Field(ge=1, le=10_000_000_000)] = 100_000_000
+    """A file with more pixels than this is quarantined before it is decoded."""
 
     @property
     def channels(self) -> int:
@@ -82,340 +84,250 @@ class ImageConfig:
         return 1 if self.color == "grey" else 3
 
 
-@dataclass(frozen=True)
+@section("validation")
 class ValidationConfig:
-    """What the data must satisfy before anything is trained on it.
+    """Requirements on the data before anything is trained on them."""
 
-    Attributes:
-        min_identities: Fewest identities with a readable image.
-        min_images: Fewest readable images.
-        min_decodable: Smallest share of the files that must be readable; below it the run stops.
-        warn_decodable: Below this share the report warns.
-        min_side: Width and height, in pixels, below which an image is reported as too small.
-        min_contrast: Standard deviation of the prepared image (0-255) below which it counts as near-empty.
-        max_near_empty: Largest share of near-empty images; above it the run stops.
-        cross_identity_duplicates: What an identical file under two identities means.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    min_identities: int = 6
-    min_images: int = 12
-    min_decodable: float = 0.5
-    warn_decodable: float = 0.99
-    min_side: int = 16
-    min_contrast: float = 2.0
-    max_near_empty: float = 0.05
+    min_identities: Count = 6
+    """Fewest identities with a readable image."""
+    min_images: Count = 12
+    """Fewest readable images."""
+    min_decodable: Fraction = 0.5
+    """Smallest share of the files that must be readable; below it the run stops."""
+    warn_decodable: Fraction = 0.99
+    """Share of readable files below which the data report warns."""
+    min_side: Annotated[int, Field(ge=0, le=100_000)] = 16
+    """Width and height, in pixels, below which an image is reported as too small."""
+    min_contrast: Annotated[float, Field(ge=0, le=255)] = 2.0
+    """Standard deviation of the prepared image (0 to 255) below which it counts as nearly empty."""
+    max_near_empty: Fraction = 0.05
+    """Largest share of nearly empty images; above it the run stops."""
     cross_identity_duplicates: Level = "error"
-
-    def __post_init__(self) -> None:
-        _check_positive(self, "validation", ["min_identities", "min_images"])
-        _check_fraction(self, "validation", ["min_decodable", "warn_decodable", "max_near_empty"])
+    """Severity of an identical file under two identities."""
 
 
-@dataclass(frozen=True)
+@section("split")
 class SplitConfig:
-    """Which identities train, calibrate and test; what is left over trains.
+    """Shares of the identities that calibrate and test; the rest trains."""
 
-    Attributes:
-        calibration: Share of the identities that set the thresholds.
-        test: Share of the identities that measure the result.
-        salt: Text hashed together with the identity; another salt gives another split.
-    """
+    calibration: Fraction = 0.2
+    """Share of the identities that set the thresholds."""
+    test: Fraction = 0.2
+    """Share of the identities that measure the result. With `calibration` it must stay below 1."""
+    salt: Annotated[str, Field(max_length=1000)] = "siamese"
+    """Text hashed together with the identity; another salt gives another split."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    calibration: float = 0.2
-    test: float = 0.2
-    salt: str = "siamese"
-
-    def __post_init__(self) -> None:
-        _check_fraction(self, "split", ["calibration", "test"])
+    def rules(self) -> Rules:
+        """Leave identities to train on."""
         total = self.calibration + self.test
-        _check(total < 1, "split.calibration + split.test", total, "below 1, so that identities remain to train")
+        yield total < 1, "calibration + split.test", total, "below 1, so that identities remain to train"
 
 
-@dataclass(frozen=True)
+@section("triplets")
 class TripletConfig:
-    """How many triplets build_triplets chooses, and how wide the identity-neighbour graph is.
+    """Triplets and the identity-neighbour graph that build_triplets mines."""
 
-    Attributes:
-        max_triplets: Most triplets that are kept.
-        neighbours: Confusable identities that are kept for each identity.
-        search: How neighbours are found. `exact` compares all: on 2 cores about a second for 10⁹ pairs of 128
-            dimensions, in little memory. The others need FAISS, run on the CPU, hold a copy of the embeddings, and
-            compare exactly where they find no negative beyond the positive. `flat` is exact too. `ivf` looks through
-            64 of 4·√N lists; building them takes a minute for 10⁶ images. `hnsw` searches a graph, which takes the
-            longest to build (in one thread, so that it is the same each time). `auto` is `exact` on a GPU or up to
-            10¹¹ pairs, and `ivf` beyond.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    max_triplets: int = 20_000
-    neighbours: int = 10
+    max_triplets: Count = 20_000
+    """Most triplets."""
+    neighbours: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Confusable identities in the graph for each identity."""
     search: Search = "auto"
+    """Search for neighbours. `exact` compares all: on 2 cores about a second for 10⁹ pairs of 128 dimensions, in
+    little memory. `flat`, `ivf` and `hnsw` need FAISS, run on the CPU, hold a copy of the embeddings, and compare
+    exactly where they find no negative beyond the positive. `flat` is exact too. `ivf` looks through 64 of 4·√N lists;
+    building them takes a minute for 10⁶ images. `hnsw` searches a graph, which takes the longest to build (in one
+    thread, so that it is the same each time). `auto` is `exact` on a GPU or up to 10¹¹ pairs, and `ivf` beyond."""
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "triplets", ["max_triplets", "neighbours"])
-        _check_choices(self, "triplets", search=Search)
 
-
-@dataclass(frozen=True)
+@section("encoder")
 class EncoderConfig:
-    """The network f that both towers share.
+    """The network f that both towers share."""
 
-    Attributes:
-        architecture: `convnet` or `residual` (small, any size, grey or rgb), or a backbone of torchvision.
-        embedding_dim: Length of the embedding.
-        width: Sets the channels of `convnet` (width / 2, then 2, 4 and 4 times the width) and of `residual` (width,
-            then 2, 4 and 4 times as many).
-        depth: Residual blocks in each of the four stages of `residual`; one more than follow the second and the third
-            halving of `convnet`.
-        dropout: Share of the features that is dropped before the head, in training.
-        weights_file: A local state dict (`.safetensors`, or `.pt`/`.pth`, read with `weights_only`) to start from.
-        freeze: `body` trains the head alone; the body keeps its weights and its batch norms their statistics.
-        test_time: What an embedding is the mean of, outside training: `none` (the image alone), `flip` (with its
-            mirror image) or `shifts` (with its shifts by 1/32 of its side, to the left, right, top and bottom).
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     architecture: Architecture = "convnet"
-    embedding_dim: int = 128
-    width: int = 32
-    depth: int = 1
-    dropout: float = 0.0
-    weights_file: str | None = None
+    """`convnet` or `residual` (small, any size, grey or rgb), or a backbone of torchvision."""
+    embedding_dim: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Length of the embedding."""
+    width: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Base number of channels: `convnet` has width / 2, then 2, 4 and 4 times the width; `residual` has the width,
+    then 2, 4 and 4 times as many."""
+    depth: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Residual blocks in each of the four stages of `residual`; in `convnet` depth − 1 of them follow the second and
+    the third halving."""
+    dropout: Share = 0.0
+    """Share of the features that is dropped before the head, in training."""
+    weights_file: FilePath | None = None
+    """Local state dict to start from: `.safetensors`, or `.pt` and `.pth`, read with `weights_only`."""
     freeze: Freeze = "none"
+    """`body` trains the head alone; the body keeps its weights, and its batch norms their statistics."""
     test_time: Views = "none"
-
-    def __post_init__(self) -> None:
-        _check_choices(self, "encoder", architecture=Architecture, freeze=Freeze, test_time=Views)
-        _check_positive(self, "encoder", ["embedding_dim", "width", "depth"])
-        _check(0 <= self.dropout < 1, "encoder.dropout", self.dropout, "at least 0 and below 1")
+    """Test-time augmentation, views averaged into one embedding: `none` (the image alone), `flip` (with its mirror
+    image) or `shifts` (with its shifts by 1/32 of its side, to the left, right, top and bottom)."""
 
 
-@dataclass(frozen=True)
+@section("training.augment")
 class AugmentConfig:
-    """Random changes that keep an identity recognisable; each is drawn anew for each image.
+    """Random changes that keep an identity recognisable, drawn anew for each image."""
 
-    Attributes:
-        rotation: Largest turn, in degrees.
-        scale: Largest relative change of size.
-        shear: Largest shear.
-        shift: Largest shift, as a fraction of the image.
-        elastic: Largest local displacement, as a fraction of the image.
-        brightness: Largest change of brightness, as a fraction of the full range.
-        contrast: Largest relative change of contrast.
-        flip: Mirror half of the images left to right.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    rotation: float = 8.0
-    scale: float = 0.1
-    shear: float = 0.1
-    shift: float = 0.06
-    elastic: float = 0.0
-    brightness: float = 0.1
-    contrast: float = 0.2
+    rotation: Annotated[float, Field(ge=0, le=180)] = 8.0
+    """Largest turn, in degrees."""
+    scale: Fraction = 0.1
+    """Largest relative change of size."""
+    shear: Fraction = 0.1
+    """Largest shear."""
+    shift: Fraction = 0.06
+    """Largest shift, as a fraction of the image."""
+    elastic: Fraction = 0.0
+    """Largest local displacement, as a fraction of the image."""
+    brightness: Fraction = 0.1
+    """Largest change of brightness, as a fraction of the full range."""
+    contrast: Fraction = 0.2
+    """Largest relative change of contrast."""
     flip: bool = False
-
-    def __post_init__(self) -> None:
-        _check(0 <= self.rotation <= 180, "training.augment.rotation", self.rotation, "between 0 and 180 degrees")
-        names = ["scale", "shear", "shift", "elastic", "brightness", "contrast"]
-        _check_fraction(self, "training.augment", names)
+    """Mirror half of the images left to right."""
 
 
-@dataclass(frozen=True)
+@section("training")
 class TrainingConfig:
-    """The training loop.
+    """The training loop."""
 
-    Attributes:
-        steps: Number of batches.
-        identities_per_batch: P of the P×K batch.
-        images_per_identity: K of the P×K batch.
-        singletons_per_batch: Images of identities with a single image, added to each batch as negatives.
-        hard_fraction: Share of a batch's identities that are confusable partners of the others, taken from
-            the triplet table and the identity-neighbour graph.
-        sibling_fraction: Share of the batches whose identities lie below the same folder (the characters of one
-            alphabet, say), or below a few.
-        siblings: Identities that each of these folders gives to such a batch.
-        refresh_every: Steps after which the confusable partners are found anew, by the encoder as it is then; a
-            multiple of `evaluate_every`, or 0 for never.
-        symmetries: 4 makes an image that is turned by 90, 180 or 270 degrees another identity's, 8 also its mirror
-            images (more identities to learn from, for characters); 1 leaves it.
-        margin: α of the triplet loss, in squared L2 distance of unit vectors (0 to 4).
-        mining: Which triplets of a batch are learned from. `semi_hard`: for each positive pair the nearest negative
-            beyond the positive. `batch_hard`: for each anchor the farthest positive and the nearest negative.
-            `batch_all`: every triplet. `distance_weighted`: for each positive pair a random negative, all distances
-            equally often. `easy_positive`: for each anchor the nearest positive, with a semi-hard negative.
-        hardest_positives: First and last rank of the positives of `batch_hard`, 1 being the farthest; (2, 3) skips
-            the hardest, which with noisy labels are the wrong ones.
-        hardest_negatives: The same for its negatives, 1 being the nearest.
-        loss: `triplet`, or `selectively_contrastive`, which drops the pull on the positive where the negative is
-            nearer: with it `batch_hard` need not collapse.
-        reduction: `sum` (the definition) or `mean_active`.
-        learning_rate: Peak of the warm-up-cosine schedule.
-        weight_decay: AdamW's weight decay.
-        warmup: Share of the steps over which the learning rate rises.
-        weight_average: Decay of the moving average of the weights that is validated and kept; 0 keeps the weights
-            themselves.
-        on_collapse: When all embeddings become equal: `recover` goes back to the last good weights and learns more
-            softly, `warn` only says so, `stop` ends the run.
-        validation: Share of the train identities kept aside to choose the best weights.
-        evaluate_every: Steps between two validations.
-        warm_start: Start from the champion's weights where it has the same architecture and reads the same images.
-        device: `auto` takes a GPU where there is one.
-        precision: Of convolutions; `auto` takes bfloat16 where the hardware computes in it. Distances, mining, loss
-            and weights are float32 always.
-        augment: Random changes to the images.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    steps: int = 1500
-    identities_per_batch: int = 32
-    images_per_identity: int = 4
-    singletons_per_batch: int = 16
-    hard_fraction: float = 0.5
-    sibling_fraction: float = 0.0
-    siblings: int = 20
-    refresh_every: int = 0
+    steps: Steps = 1500
+    """Number of batches to train on."""
+    identities_per_batch: Annotated[int, Field(ge=2, le=100_000)] = 32
+    """Identities in a batch: P of P×K."""
+    images_per_identity: Annotated[int, Field(ge=2, le=10_000)] = 4
+    """Images of each of these identities: K of P×K."""
+    singletons_per_batch: Annotated[int, Field(ge=0, le=100_000)] = 16
+    """Images of identities with a single image, added to each batch as negatives."""
+    hard_fraction: Fraction = 0.5
+    """Share of a batch's identities that are confusable partners of the others, from the triplet table and the
+    identity-neighbour graph."""
+    sibling_fraction: Fraction = 0.0
+    """Share of the batches whose identities lie below the same folder (the characters of one alphabet, say), or below
+    a few."""
+    siblings: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Identities that each of these folders gives to such a batch."""
+    refresh_every: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Steps after which the present encoder searches for the confusable partners again; a multiple of
+    `evaluate_every`, or 0 for never."""
     symmetries: Literal[1, 4, 8] = 1
-    margin: float = 0.2
+    """Number of dihedral copies treated as separate identities: 1 (off), 4 (rotations by 90, 180 and 270 degrees) or
+    8 (rotations and reflections). More identities to learn from, for characters."""
+    margin: Annotated[float, Field(gt=0, lt=4)] = 0.2
+    """α of the triplet loss, in squared L2 distance of unit vectors (0 to 4)."""
     mining: Mining = "semi_hard"
-    hardest_positives: tuple[int, int] = (1, 1)
-    hardest_negatives: tuple[int, int] = (1, 1)
+    """Choice of the triplets of a batch. `semi_hard`: for each positive pair the nearest negative beyond the positive.
+    `batch_hard`: for each anchor the farthest positive and the nearest negative. `batch_all`: every triplet.
+    `distance_weighted`: for each positive pair a random negative, all distances equally often. `easy_positive`: for
+    each anchor the nearest positive, with a semi-hard negative."""
+    hardest_positives: tuple[Rank, Rank] = (1, 1)
+    """First and last rank of the positives of `batch_hard`, 1 being the farthest; (2, 3) skips the hardest, which with
+    noisy labels are the wrong ones."""
+    hardest_negatives: tuple[Rank, Rank] = (1, 1)
+    """First and last rank of the negatives of `batch_hard`, 1 being the nearest."""
     loss: Literal["triplet", "selectively_contrastive"] = "triplet"
+    """`triplet`, or `selectively_contrastive`, which drops the pull on the positive where the negative is nearer: with
+    it `batch_hard` need not collapse."""
     reduction: Literal["sum", "mean_active"] = "sum"
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup: float = 0.05
-    weight_average: float = 0.0
+    """`sum` (the definition) or `mean_active`."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    """Peak of the learning rate, which rises in the warm-up and falls as a cosine."""
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-4
+    """AdamW's weight decay."""
+    warmup: Fraction = 0.05
+    """Share of the steps over which the learning rate rises."""
+    weight_average: Share = 0.0
+    """Decay of the moving average of the weights that is validated and kept; 0 keeps the weights themselves."""
     on_collapse: Literal["recover", "warn", "stop"] = "recover"
-    validation: float = 0.1
-    evaluate_every: int = 250
+    """Reaction when all embeddings become equal: `recover` goes back to the last good weights and learns more softly,
+    `warn` only tells, `stop` ends the run."""
+    validation: Share = 0.1
+    """Share of the train identities held out to choose the best weights."""
+    evaluate_every: Steps = 250
+    """Steps between two validations."""
     warm_start: bool = False
-    device: str = "auto"
+    """Start from the champion's weights where it has the same architecture and reads the same images."""
+    device: Annotated[
+        str,
+        Field(
+            max_length=32,
+            pattern=r"^[a-z]+(:[0-9]{1,3})?$",
+            json_schema_extra={"errorMessage": "auto, or a device of PyTorch such as cpu, cuda or cuda:1"},
+        ),
+    ] = "auto"
+    """`auto` takes a GPU where there is one; else a device of PyTorch, such as `cpu` or `cuda:1`."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Precision of convolutions; `auto` takes bfloat16 where the hardware computes in it. Distances, mining, loss and
+    weights are float32 always."""
+    augment: AugmentConfig = AugmentConfig()
+    """Random changes to the images."""
 
-    def __post_init__(self) -> None:
-        names = ["steps", "margin", "learning_rate", "evaluate_every", "siblings"]
-        _check_positive(self, "training", names)
-        _check_fraction(self, "training", ["hard_fraction", "sibling_fraction", "warmup"])
-        _check(0 <= self.weight_average < 1, "training.weight_average", self.weight_average, "at least 0 and below 1")
-        _check(
-            self.refresh_every >= 0 and self.refresh_every % self.evaluate_every == 0,
-            "training.refresh_every",
-            self.refresh_every,
-            f"0 or a multiple of training.evaluate_every ({self.evaluate_every})",
-        )
-        for name, least in (
-            ("identities_per_batch", 2),
-            ("images_per_identity", 2),
-            ("singletons_per_batch", 0),
-        ):
-            value = getattr(self, name)
-            _check(value >= least, f"training.{name}", value, f"at least {least}")
-        _check(0 <= self.validation < 1, "training.validation", self.validation, "at least 0 and below 1")
-        _check(0 < self.margin < 4, "training.margin", self.margin, "above 0 and below 4 (unit vectors)")
-        _check(self.symmetries in (1, 4, 8), "training.symmetries", self.symmetries, "1, 4 or 8")
-        self._check_mining()
-
-    def _check_mining(self) -> None:
-        _check_choices(self, "training", mining=Mining)
-        losses = ("triplet", "selectively_contrastive") if self.mining != "batch_all" else ("triplet",)
-        _check(self.loss in losses, "training.loss", self.loss, f"{' or '.join(losses)} (mining is {self.mining})")
-        self._check_ranks("hardest_positives")
-        self._check_ranks("hardest_negatives")
-        most = self.images_per_identity - 1
-        reachable = self.hardest_positives[0] <= most
-        _check(reachable, "training.hardest_positives", self.hardest_positives, f"from {most} (K − 1) or less")
-
-    def _check_ranks(self, name: str) -> None:
-        ranks = getattr(self, name)
-        in_order = len(ranks) == 2 and 1 <= ranks[0] <= ranks[1]
-        _check(in_order, f"training.{name}", ranks, "a first and a last rank, from 1 up")
-        used = self.mining == "batch_hard" or tuple(ranks) == (1, 1)
-        _check(used, f"training.{name}", ranks, "(1, 1) unless training.mining is batch_hard")
+    def rules(self) -> Rules:
+        """Refresh at validations only; mining, its ranks and the loss fit together."""
+        every = self.evaluate_every
+        multiple = f"0 or a multiple of training.evaluate_every ({every})"
+        yield self.refresh_every % every == 0, "refresh_every", self.refresh_every, multiple
+        contrastive = self.mining == "batch_all" and self.loss != "triplet"
+        yield not contrastive, "loss", self.loss, "triplet (mining is batch_all)"
+        for name in ("hardest_positives", "hardest_negatives"):
+            ranks = getattr(self, name)
+            yield ranks[0] <= ranks[1], name, ranks, "a first and a last rank, in this order"
+            fits = self.mining == "batch_hard" or ranks == (1, 1)
+            yield fits, name, ranks, "(1, 1) unless training.mining is batch_hard"
+        first, most = self.hardest_positives[0], self.images_per_identity - 1
+        yield first <= most, "hardest_positives", self.hardest_positives, f"from {most} (K − 1) or less"
 
 
-@dataclass(frozen=True)
+@section("calibration")
 class CalibrationConfig:
-    """Operating points, and the pairs they are measured on.
+    """Operating points, and the pairs they are measured on."""
 
-    Attributes:
-        fmr_targets: False-match rates to find thresholds for.
-        operating_point: Name of the default one: `eer`, `accuracy`, `fmr_1e-1`, `fmr_1e-2` …
-        max_images_per_identity: Most images of one identity that calibrate or test, a seeded sample of them; all
-            where it is not set. Where few identities have most of the images, intervals hold only with a limit.
-        max_genuine_pairs: Most genuine pairs; above it a seeded sample is taken.
-        max_impostor_pairs: Most impostor pairs; above it a seeded sample is taken.
-        confidence: Level of the intervals.
-        bootstrap: Resamples of the identities behind an interval.
-        conservative: Choose each FMR threshold so that the FMR on as many new identities is at most the target with
-            the confidence of `confidence`; else it is at most the target on the calibration identities, and about as
-            often above as below it on new ones.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    fmr_targets: tuple[float, ...] = (0.1, 0.01, 0.001)
+    fmr_targets: Annotated[tuple[Inside, ...], Field(max_length=100)] = (0.1, 0.01, 0.001)
+    """False-match rates to find thresholds for."""
     operating_point: str = "fmr_1e-2"
-    max_images_per_identity: int | None = None
-    max_genuine_pairs: int = 200_000
-    max_impostor_pairs: int = 1_000_000
-    confidence: float = 0.95
-    bootstrap: int = 1000
+    """Name of the default operating point: `eer`, `accuracy`, or one of the targets, as `fmr_1e-1`, `fmr_1e-2` …"""
+    max_images_per_identity: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
+    """Most images of one identity that calibrate or test, a seeded sample of them; all where it is not set. Where few
+    identities have most of the images, intervals hold only with a limit."""
+    max_genuine_pairs: Count = 200_000
+    """Most genuine pairs; above it a seeded sample is taken."""
+    max_impostor_pairs: Count = 1_000_000
+    """Most impostor pairs; above it a seeded sample is taken."""
+    confidence: Inside = 0.95
+    """Level of the confidence intervals."""
+    bootstrap: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Resamples of the identities behind an interval."""
     conservative: bool = False
+    """Choose each threshold so that the FMR on as many new identities is at most the target with the confidence of
+    `confidence`. Otherwise it is at most the target on the calibration identities, and about as often above as below
+    it on new ones."""
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "calibration", ["max_genuine_pairs", "max_impostor_pairs", "bootstrap"])
-        most = self.max_images_per_identity
-        _check(most is None or most >= 2, "calibration.max_images_per_identity", most, "at least 2")
-        _check(0 < self.confidence < 1, "calibration.confidence", self.confidence, "between 0 and 1")
-        for target in self.fmr_targets:
-            _check(0 < target < 1, "calibration.fmr_targets", target, "between 0 and 1")
+    def rules(self) -> Rules:
+        """Offer the default operating point."""
         names = ["eer", "accuracy", *map(operating_point_name, self.fmr_targets)]
-        _check(
-            self.operating_point in names,
-            "calibration.operating_point",
-            self.operating_point,
-            "one of " + ", ".join(names),
-        )
+        yield self.operating_point in names, "operating_point", self.operating_point, f"one of {', '.join(names)}"
 
 
-@dataclass(frozen=True)
+@section("evaluation")
 class EvaluationConfig:
-    """What is measured on the test identities beside the error rates.
+    """Measurements on the test identities beside the error rates."""
 
-    Attributes:
-        metadata: CSV with a column `path` or `identity` and any others, such as camera or age band; errors are
-            measured for each group of a column.
-        pairs: File of pairs to verify, `path_a,path_b,same[,fold]` or LFW's format.
-        one_shot: Identities in a one-shot task within the test identities' folders; 0 for none.
-        robustness: Measure errors on images that are blurred, darkened, turned … too.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    metadata: str | None = None
-    pairs: str | None = None
-    one_shot: int = 0
+    metadata: FilePath | None = None
+    """CSV with a column `path` or `identity` and any others, such as camera or age band; errors are measured for each
+    group of a column."""
+    pairs: FilePath | None = None
+    """File of pairs to verify, `path_a,path_b,same[,fold]` or LFW's format."""
+    one_shot: Literal[0] | Annotated[int, Field(ge=2, le=1_000_000)] = 0
+    """Identities in a one-shot task within the test identities' folders; 0 for none."""
     robustness: bool = True
-
-    def __post_init__(self) -> None:
-        _check(self.one_shot == 0 or self.one_shot >= 2, "evaluation.one_shot", self.one_shot, "0, or 2 and more")
+    """Measure errors on images that are blurred, darkened, turned … too."""
 
 
-@dataclass(frozen=True)
+@section("promotion")
 class PromotionConfig:
-    """When a challenger becomes the champion.
+    """The gate between a challenger and the champion."""
 
-    Attributes:
-        max_eer_increase: How much higher than the champion's the challenger's EER may be on the same test pairs.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
-    max_eer_increase: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_fraction(self, "promotion", ["max_eer_increase"])
+    max_eer_increase: Fraction = 0.0
+    """Largest amount by which the challenger's EER may exceed the champion's on the same test pairs."""
 
 
 def operating_point_name(fmr: float) -> str:

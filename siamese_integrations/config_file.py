@@ -1,22 +1,23 @@
 """Strict reading of run configurations: ZenML ignores keys that it does not know, this refuses them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
-from inspect import Parameter, signature
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
-from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
-from zenml.config.step_configurations import StepConfigurationUpdate
+from pydantic import BaseModel, ValidationError
 
+from siamese_core.config_section import problems
 from siamese_core.errors import ConfigError
+from siamese_integrations.config_schema import run_model
+
+_MOST_NODES = 100_000
+# The last three are raised for a value that does not fit its tag.
+_NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError)
 
 
 def check_config(path: Path, pipeline: Callable[..., Any], steps: Iterable[str]) -> None:
-    """Checks a run configuration against a pipeline.
+    """Check a run configuration against a pipeline.
 
     Args:
         path: A YAML file for `zenml pipeline run -c`.
@@ -26,88 +27,62 @@ def check_config(path: Path, pipeline: Callable[..., Any], steps: Iterable[str])
     Raises:
         ConfigError: Lists everything that is wrong, with the key that was probably meant.
     """
-    problems = list(_problems(_read(path), pipeline, list(steps)))
-    if problems:
-        raise ConfigError(f"{path} has {_count(problems)}:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    content, duplicates = _read(path)
+    mistakes = [*duplicates, *_mistakes(content, run_model(pipeline, steps))]
+    if mistakes:
+        count = "one problem" if len(mistakes) == 1 else f"{len(mistakes)} problems"
+        raise ConfigError(f"{path} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _mistakes(content: dict[Any, Any], model: type[BaseModel]) -> list[str]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        model.model_validate(content)
+    except ValidationError as error:
+        return problems(error, model.model_json_schema())
+    return []
+
+
+def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
+    """Content of a YAML file, and its keys that stand twice."""
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node() or yaml.MappingNode("tag:yaml.org,2002:map", [])
+        if _size(root, {}) > _MOST_NODES:
+            raise ConfigError(f"{path} has aliases that stand for more than {_MOST_NODES:,} values, or for themselves.")
+        duplicates = list(dict.fromkeys(_duplicates(root)))
+        content = loader.construct_document(root)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply.") from error
+    except _NOT_YAML as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if content is None:
-        return {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must be a mapping of keys to values, not a {type(content).__name__}.")
-    return content
+    return content, duplicates
 
 
-def _problems(content: Mapping[str, Any], pipeline: Callable[..., Any], steps: list[str]) -> Iterable[str]:
-    yield from _unknown(content, PipelineRunConfiguration.model_fields, "")
-    if content.get("enable_cache"):
-        yield (
-            "enable_cache: true at the top level would also cache ingest, and new images would go unnoticed; "
-            "remove it (everything after ingest is cached by default)"
-        )
-    yield from _parameter_problems(_mapping(content, "parameters"), pipeline)
-    overrides = _mapping(content, "steps")
-    yield from _unknown(overrides, steps, "steps.")
-    for name in set(overrides) & set(steps):
-        yield from _unknown(overrides[name] or {}, StepConfigurationUpdate.model_fields, f"steps.{name}.")
+def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
+    """Number of values below a node, with every alias written out."""
+    if node not in sizes:
+        sizes[node] = _MOST_NODES  # as long as its end is not reached, for a node that holds itself
+        sizes[node] = 1 + sum(_size(below, sizes) for below in _children(node))
+    return sizes[node]
 
 
-def _parameter_problems(given: Mapping[str, Any], pipeline: Callable[..., Any]) -> Iterable[str]:
-    known = signature(pipeline).parameters
-    yield from _unknown(given, known, "parameters.")
-    for name, parameter in known.items():
-        if name in given:
-            yield from _value_problems(name, given[name], parameter.annotation)
-        elif parameter.default is Parameter.empty:
-            yield f"parameters.{name} is missing"
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    for item in () if isinstance(node, yaml.ScalarNode) else node.value:
+        yield from item if isinstance(item, tuple) else (item,)
 
 
-def _value_problems(name: str, value: Any, annotation: Any) -> Iterable[str]:
-    try:
-        TypeAdapter(annotation).validate_python(value)
-    except ConfigError as error:
-        yield f"parameters.{error}"
-    except ValidationError as error:
-        for detail in error.errors():
-            where = [name, *map(str, detail["loc"])]
-            if detail["type"] == "unexpected_keyword_argument":
-                known = _field_names(annotation, where[1:-1])
-                yield _unknown_key(where[-1], known, ".".join(["parameters", *where[:-1], ""]))
-            else:
-                yield f"parameters.{'.'.join(where)}: {detail['msg']} (it is {detail['input']!r})"
-
-
-def _field_names(annotation: Any, path: list[str]) -> list[str]:
-    """The fields of the dataclass at a path below an annotation."""
-    for name in path:
-        annotation = next((f.default_factory for f in fields(annotation) if f.name == name), None)
-    return [field.name for field in fields(annotation)] if is_dataclass(annotation) else []
-
-
-def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = content.get(key) or {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key} must be a mapping, not {value!r}.")
-    return value
-
-
-def _unknown(given: Mapping[str, Any], known: Iterable[str], prefix: str) -> Iterable[str]:
-    names = list(known)
-    return (_unknown_key(str(key), names, prefix) for key in given if key not in names)
-
-
-def _unknown_key(key: str, known: list[str], prefix: str) -> str:
-    close = get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
-    return f"{prefix}{key} is not a known key; {hint}"
-
-
-def _count(problems: list[str]) -> str:
-    return "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+def _duplicates(node: yaml.Node) -> Iterator[str]:
+    """Keys that stand twice in one mapping: YAML would silently take the last."""
+    keys = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if (same := (key.tag, str(key.value))) in keys:
+            yield f"{key.value} stands twice in one mapping, at last in line {key.start_mark.line + 1}"
+        keys.add(same)
+    for below in _children(node):
+        yield from _duplicates(below)

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 
 def as_json(parameters: Mapping[str, Any]) -> str:
-    """Parameters, some of them dataclasses, as one line of JSON."""
-    plain = {name: asdict(value) if is_dataclass(value) else value for name, value in parameters.items()}  # type: ignore[arg-type]
-    return json.dumps(plain, sort_keys=True)
+    """Parameters, some of them sections of the configuration, as one line of JSON."""
+    return json.dumps(to_jsonable_python(parameters), sort_keys=True)
