@@ -208,8 +208,8 @@ def test_random_negatives_follow_the_generator() -> None:
             r"training.hardest_negatives is \(2, 3\).*unless training.mining is batch_hard",
         ),
         ({"mining": "batch_hard", "hardest_negatives": (3, 2)}, "a first and a last rank"),
-        ({"mining": "batch_hard", "hardest_positives": (0, 2)}, "a first and a last rank"),
-        ({"mining": "batch_hard", "hardest_positives": (1, 2, 3)}, "a first and a last rank"),
+        ({"mining": "batch_hard", "hardest_positives": (0, 2)}, r"hardest_positives\[0\] is 0, but must be between 1"),
+        ({"mining": "batch_hard", "hardest_positives": (1, 2, 3)}, r"hardest_positives is \(1, 2, 3\), .* a list of 2"),
         ({"mining": "batch_hard", "hardest_positives": (4, 5)}, "from 3 .*or less"),
     ],
 )
