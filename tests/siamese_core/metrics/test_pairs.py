@@ -45,5 +45,7 @@ def test_a_limit_on_the_images_of_an_identity_holds_in_its_pairs(ingested: tuple
 
 
 def test_a_limit_without_pairs_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"calibration\.max_images_per_identity is 1, but must be between 2 and 1,000,000,000"):
+    with pytest.raises(
+        ConfigError, match=r"calibration\.max_images_per_identity is 1, but must be between 2 and 1,000,000,000"
+    ):
         CalibrationConfig(max_images_per_identity=1)
