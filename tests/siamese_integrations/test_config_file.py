@@ -125,7 +125,7 @@ def test_an_alias_bomb_is_refused_at_once(tmp_path: Path) -> None:
 def test_text_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes("parameters: {data_dir: Gesichter_ä}".encode("latin-1"))
-    with pytest.raises(ConfigError, match="is not UTF-8 text: .* at byte 33"):
+    with pytest.raises(ConfigError, match=r"is not UTF-8 text: .* at byte 33"):
         check(path)
 
 
