@@ -14,7 +14,8 @@ from benchmarks.in_process import fit, read_setup
 from siamese_core.calibration.operating_points import calibrate
 from siamese_core.config import CalibrationConfig
 from siamese_core.data.dataset import Dataset
-from siamese_core.data.pair_lists import PairList, read_held_out_pairs, rows_of
+from siamese_core.data.held_out_pairs import read_held_out_pairs
+from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.evaluation.held_out import part_pairs
 from siamese_core.evaluation.protocols import evaluate_pairs
 from siamese_core.metrics.pairs import pair_distances

@@ -1,6 +1,7 @@
 """From folders of images to a registered verifier."""
 
-from pipelines.wiring import STEPS, train_and_register
+from typing import Any
+
 from siamese_core.config import (
     CalibrationConfig,
     DataDir,
@@ -16,10 +17,20 @@ from siamese_core.config import (
     TripletConfig,
     ValidationConfig,
 )
+from siamese_core.input_file import InputFile
+from siamese_integrations.parameters import as_json
 from siamese_integrations.zenml_pipeline import checked_pipeline
+from steps.build_triplets import build_triplets
+from steps.calibrate import calibrate
+from steps.evaluate import evaluate
+from steps.ingest import ingest
+from steps.register import register
+from steps.split import split as split_identities
+from steps.train import train
+from steps.validate import validate
 
 
-@checked_pipeline(*STEPS)
+@checked_pipeline("ingest", "validate", "split", "build_triplets", "train", "calibrate", "evaluate", "register")
 def training_pipeline(
     data_dir: DataDir,
     model_name: ModelName = "siamese",
@@ -34,8 +45,8 @@ def training_pipeline(
     calibration: CalibrationConfig = CalibrationConfig(),
     evaluation: EvaluationConfig = EvaluationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
-) -> None:
-    """Trains, calibrates, evaluates and registers a verifier.
+) -> tuple[Any, Any]:
+    """Train, calibrate, evaluate and register a verifier.
 
     Args:
         data_dir: Folder of images; an identity is the path of a folder below it.
@@ -43,13 +54,43 @@ def training_pipeline(
         split_file: Optional CSV `identity,split` that overrides the hash split.
         seed: Of everything random.
         images: How images are prepared.
-        validation: What the data must satisfy.
+        validation: Requirements on the data.
         split: Shares of the parts.
         triplets: How many triplets are mined.
         encoder: The network.
-        training: The loop.
+        training: The loop; `warm_start` starts it from the champion.
         calibration: Operating points.
-        evaluation: What is measured beside the error rates.
+        evaluation: Measurements beside the error rates.
         promotion: The gate.
+
+    Returns:
+        The model version and the image manifest.
     """
-    train_and_register(**locals())
+    config = as_json(locals())
+    pairs, metadata = InputFile.of(evaluation.pairs), InputFile.of(evaluation.metadata)
+    weights = InputFile.of(encoder.weights_file)
+    manifest, store, _ = ingest(data_dir, images)
+    validate(manifest, store, validation)
+    parts, pair_list = split_identities(
+        manifest, split, InputFile.of(split_file), pairs, evaluation.one_shot, metadata, after=["validate"]
+    )
+    hard = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
+    trained = train(manifest, store, parts, hard, encoder, training, model_name, seed, weights)
+    calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
+    measured, _ = evaluate(
+        manifest,
+        store,
+        parts,
+        pair_list,
+        trained,
+        calibrated,
+        calibration,
+        evaluation,
+        model_name,
+        seed,
+        metadata,
+    )
+    version = register(
+        manifest, store, parts, trained, calibrated, measured, calibration, promotion, model_name, seed, config
+    )
+    return version, manifest

@@ -26,7 +26,7 @@ def labels_of(identities: list[str]) -> tuple[Indices, list[str]]:
 
 
 def check_embeddings(embeddings: npt.NDArray[np.floating]) -> None:
-    """Refuses embeddings that cannot be compared.
+    """Refuse embeddings that cannot be compared.
 
     Raises:
         DataError: An embedding is not finite.
@@ -36,7 +36,7 @@ def check_embeddings(embeddings: npt.NDArray[np.floating]) -> None:
 
 
 def check_finite(distances: Distances, kind: str) -> None:
-    """Refuses to measure what is not there.
+    """Refuse distances that cannot be measured.
 
     Raises:
         DataError: There are no distances, or not all of them are finite.

@@ -21,31 +21,31 @@ _T = TypeVar("_T")
 
 
 class FolderArtifact(Protocol):
-    """What every artifact of the pipeline can do."""
+    """The contract of every artifact of the pipeline."""
 
     def save(self, folder: Path) -> None:
-        """Writes the value into an empty folder."""
+        """Write the value into an empty folder."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads the value back; may keep files of the folder open (memory maps)."""
+        """Read the value back; may keep files of the folder open (memory maps)."""
 
     def summary(self) -> dict[str, Any]:
         """A few figures that people see beside the artifact."""
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON; NaN and infinity are refused."""
+    """Write JSON; refuse NaN and infinity."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file."""
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_record(path: Path, record: DataclassInstance, format_number: int) -> None:
-    """Writes a dataclass as JSON with the number of its format.
+    """Write a dataclass as JSON with the number of its format.
 
     Args:
         path: The file.
@@ -56,7 +56,7 @@ def write_record(path: Path, record: DataclassInstance, format_number: int) -> N
 
 
 def read_record(kind: type[_T], path: Path, format_number: int) -> _T:
-    """Reads what `write_record` wrote.
+    """Read a file of `write_record`.
 
     Args:
         kind: The dataclass.
@@ -72,11 +72,11 @@ def read_record(kind: type[_T], path: Path, format_number: int) -> _T:
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        raise ModelError(f"{path} does not hold what it should: {error.errors()[0]['msg']}.") from error
+        raise ModelError(f"{path} does not hold the right values: {error.errors()[0]['msg']}.") from error
 
 
 def check_format(path: Path, values: dict[str, Any], format_number: int) -> None:
-    """Takes the format's number out of the values of a file; without one it is format 1.
+    """Take the format's number out of the values of a file; without one it is format 1.
 
     Raises:
         ModelError: It is another format.
@@ -90,12 +90,12 @@ def check_format(path: Path, values: dict[str, Any], format_number: int) -> None
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Writes a table as Parquet, without its index."""
+    """Write a table as Parquet, without its index."""
     table.to_parquet(path, index=False)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Reads a Parquet table."""
+    """Read a Parquet table."""
     import pandas as pd  # here, so that a verifier starts without it
 
     return pd.read_parquet(path)

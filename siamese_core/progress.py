@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -9,42 +10,45 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-_SECONDS_BETWEEN_LINES = 15.0
+logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 4.0
 
 
 class Progress:
-    """Counts `total` units of work. Use `track` to make one."""
+    """A count of `total` units of work. Use `track` to make one."""
 
-    def __init__(self, what: str, total: int, unit: str, done: int = 0) -> None:
-        self._what, self._total, self._unit = what, total, unit
+    def __init__(self, work: str, total: int, unit: str, done: int = 0) -> None:
+        self._work, self._total, self._unit = work, total, unit
         self._before, self._done, self._note = done, done, ""
         self._started = self._last_line = time.monotonic()
         terminal = sys.stderr.isatty()
         self._bar = (
-            tqdm(total=total, initial=done, desc=what, unit=unit, leave=False, dynamic_ncols=True) if terminal else None
+            tqdm(total=total, initial=done, desc=work, unit=unit, leave=False, dynamic_ncols=True) if terminal else None
         )
 
     def advance(self, units: int = 1) -> None:
-        """Counts `units` more as done."""
+        """Count `units` more as done."""
         self._done += units
         if self._bar is not None:
             self._bar.update(units)
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(self._line())
+            logger.info(self._line())
 
     def note(self, **values: float) -> None:
-        """Shows current values, such as the loss, beside the count."""
+        """Show current values, such as the loss, beside the count."""
         self._note = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         if self._bar is not None:
             self._bar.set_postfix_str(self._note)
 
     def close(self) -> None:
-        """Removes the bar; a line with the total and the rate remains."""
+        """Remove the bar; a line with the total and the rate remains."""
         if self._bar is not None:
             self._bar.close()
         seconds = time.monotonic() - self._started
-        print(f"{self._what}: {self._done:,} {self._unit} in {_clock(seconds)} ({self._rate():,.0f} {self._unit}/s)")
+        rate = f"{self._rate():,.0f} {self._unit}/s"
+        logger.info(f"{self._work}: {self._done:,} {self._unit} in {_clock(seconds)} ({rate})")
 
     def _rate(self) -> float:
         return (self._done - self._before) / max(time.monotonic() - self._started, 1e-9)
@@ -52,25 +56,25 @@ class Progress:
     def _line(self) -> str:
         left = (self._total - self._done) / max(self._rate(), 1e-9)
         share = self._done / max(self._total, 1)
-        line = f"{self._what}: {self._done:,}/{self._total:,} {self._unit} ({share:.0%})"
+        line = f"{self._work}: {self._done:,}/{self._total:,} {self._unit} ({share:.0%})"
         line += f", {self._rate():,.0f} {self._unit}/s, {_clock(left)} left"
         return f"{line}, {self._note}" if self._note else line
 
 
 @contextmanager
-def track(what: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
-    """Shows the progress of the work inside the `with` block.
+def track(work: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
+    """Show the progress of the work inside the `with` block.
 
     Args:
-        what: What is being done, such as "training".
+        work: Its name, such as "training".
         total: Units of work in all.
-        unit: What a unit is called, such as "images".
-        done: Units that were done before, by a run that goes on.
+        unit: The name of a unit, such as "images".
+        done: Units done earlier, by the interrupted run that this one resumes.
 
     Yields:
         The `Progress` to advance.
     """
-    progress = Progress(what, total, unit, done)
+    progress = Progress(work, total, unit, done)
     try:
         yield progress
     finally:

@@ -1,5 +1,6 @@
 """The data checks, run by Great Expectations on tables of images and identities."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from siamese_core.config import ValidationConfig
 from siamese_core.data.checks import Check, identity_table, image_table
 from siamese_core.data.manifest import COLUMNS, Manifest
 
+logger = logging.getLogger(__name__)
+
 _EXAMPLES = 20
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """An expectation with what it means to a user."""
+    """An expectation with its meaning to a user."""
 
     expectation: Any
     level: Literal["error", "warning"]
@@ -25,12 +28,12 @@ class _Rule:
 
 
 def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check], list[dict[str, Any]]]:
-    """Runs all checks.
+    """Run all checks.
 
     Returns:
         The outcomes in words, and Great Expectations' own results as JSON.
     """
-    # Imported late: it takes seconds, and only this step needs it.
+    logger.info("loading Great Expectations")  # seconds, and only this step needs it
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
@@ -157,18 +160,18 @@ def _pairable_rules(config: ValidationConfig, identities: int) -> Iterator[_Rule
 
 
 def _outcome(rule: _Rule, result: dict[str, Any]) -> Check:
-    found = result["result"]
+    details = result["result"]
     passed = bool(result["success"])
-    rows = found.get("unexpected_index_list") or []
+    rows = details.get("unexpected_index_list") or []
     examples = list(dict.fromkeys(str(row["label"]) for row in rows if isinstance(row, dict)))
-    return Check(rule.title, rule.level, passed, _observed(found, passed), examples[:_EXAMPLES], rule.advice)
+    return Check(rule.title, rule.level, passed, _observed(details, passed), examples[:_EXAMPLES], rule.advice)
 
 
-def _observed(found: dict[str, Any], passed: bool) -> str:
-    if "unexpected_count" in found and "element_count" in found:
-        wrong, total = found["unexpected_count"], found["element_count"]
+def _observed(details: dict[str, Any], passed: bool) -> str:
+    if "unexpected_count" in details and "element_count" in details:
+        wrong, total = details["unexpected_count"], details["element_count"]
         return f"{total:,} of {total:,}" if not wrong else f"{wrong:,} of {total:,} are not"
-    value = found.get("observed_value")
+    value = details.get("observed_value")
     return f"{value:,}" if isinstance(value, int) else "as expected" if passed else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Where a model comes from: the version of the code."""
+"""The origin of a model: data, code and run."""
 
 import hashlib
 import subprocess
@@ -9,12 +9,13 @@ from zenml import get_step_context
 
 from siamese_core import __version__
 from siamese_core.data.manifest import Manifest
+from siamese_integrations.zenml_cache import ASSETS
 
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def origin(manifest: Manifest) -> dict[str, str]:
-    """What the artifacts of this step are made from: data, code and run."""
+    """The data, code and run that the artifacts of this step are made from."""
     run = get_step_context().pipeline_run
     return {
         "data_manifest_sha256": manifest.sha256(),
@@ -37,17 +38,9 @@ def code_version() -> str:
     return "+".join(parts)
 
 
-def file_sha256(path: str | None) -> str | None:
-    """The hash of a file, or None if there is no such file."""
-    if path is None or not Path(path).expanduser().is_file():
-        return None
-    with Path(path).expanduser().open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _source_hash() -> str:
     digest = hashlib.sha256()
-    files = (path for path in (_ROOT / "siamese_core").rglob("*") if path.suffix in (".py", ".css", ".js"))
+    files = (path for path in (_ROOT / "siamese_core").rglob("*") if path.suffix == ".py" or path.suffix in ASSETS)
     for path in sorted(files):
         digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()

@@ -24,17 +24,17 @@ _DATA_URI = "base64,"
 
 
 class SiameseModel(PythonModel):
-    """Verifies pairs (`image_a`, `image_b`) or embeds images (`image`).
+    """The verifier for tables of pairs (`image_a`, `image_b`) or of images to embed (`image`).
 
     An image is the bytes of an image file, base64 text of them, or, outside a server, a path.
     """
 
     def load_context(self, context: Any) -> None:
-        """Loads weights and thresholds."""
+        """Load weights and thresholds."""
         self._verifier = Verifier.load(context.artifacts["verifier"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Scores a table.
+        """Score a table.
 
         Args:
             context: Not used.
@@ -93,7 +93,7 @@ class SiameseModel(PythonModel):
 
 
 def _source(value: Any) -> bytes | Path:
-    """What a cell holds: bytes, a path, or base64 text."""
+    """The image of a cell: bytes, a path, or base64 text."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if not isinstance(value, str) or not value:
@@ -113,7 +113,7 @@ def _texts(errors: list[str | None], index: pd.Index) -> pd.Series:
 
 
 def _for_caller(result: pd.DataFrame) -> pd.DataFrame:
-    """In a server NaN becomes null: JSON has no NaN."""
+    """Turn NaN into null in a server: JSON has no NaN."""
     return result.astype(object).where(result.notna(), None) if _in_server() else result
 
 

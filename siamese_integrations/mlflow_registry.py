@@ -28,7 +28,7 @@ _LONGEST_DECISIONS = 1000
 _PROMOTION = "\n## Promotion\n"
 _ROOT = Path(__file__).resolve().parents[1]
 _CODE = Path(__file__).with_name("mlflow_model.py")
-# What the model's code imports; the versions of this environment are pinned with the model.
+# The imports of the model's code; the versions of this environment are pinned with the model.
 _REQUIREMENTS = (
     "mlflow",
     "torch",
@@ -40,6 +40,7 @@ _REQUIREMENTS = (
     "scikit-learn",
     "scipy",
     "pyarrow",
+    "pydantic",
     "tqdm",
 )
 
@@ -77,10 +78,10 @@ def verifier_folder(uri: str) -> Path:
 def versions(name: str) -> list[ModelVersion]:
     """All versions of a model, newest first, with their aliases; none if there is no such model."""
     client = MlflowClient()
-    found = client.search_model_versions(f"name = '{name}'")
     # A search does not tell the aliases.
-    found = [client.get_model_version(name, version.version) for version in found]
-    return sorted(found, key=lambda version: int(version.version), reverse=True)
+    numbers = [version.version for version in client.search_model_versions(f"name = '{name}'")]
+    complete = [client.get_model_version(name, number) for number in numbers]
+    return sorted(complete, key=lambda version: int(version.version), reverse=True)
 
 
 def champions(name: str) -> list[ModelVersion]:
@@ -97,14 +98,14 @@ def load_champion(name: str) -> tuple[Verifier, str] | None:
 
 
 def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
-    """Logs a verifier as an MLflow model of the active run and registers it as the challenger.
+    """Log a verifier as an MLflow model of the active run and register it as the challenger.
 
     The version and its alias come last: the registry never shows a model whose files are not all there.
 
     Args:
         name: Of the registered model.
-        folder: What `Verifier.save` wrote, with anything else that should travel along; it is named `verifier`.
-        card: Markdown; becomes the version's description, as much of it as there is room for.
+        folder: A folder of `Verifier.save`, with anything else that should travel along; it is named `verifier`.
+        card: Markdown; as much of it as there is room for becomes the version's description.
         tags: Lineage.
 
     Returns:
@@ -129,7 +130,7 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
 
 
 def promote(name: str, model_version: str, reason: str) -> None:
-    """Makes a version the champion, and notes when and why."""
+    """Make a version the champion, and note when and why."""
     _note(name, model_version, f"promoted: {reason}")
     client = MlflowClient()
     client.set_model_version_tag(name, model_version, "promoted_at", datetime.now(UTC).isoformat(timespec="seconds"))
@@ -137,18 +138,18 @@ def promote(name: str, model_version: str, reason: str) -> None:
 
 
 def reject(name: str, model_version: str, reason: str) -> None:
-    """Leaves the champion as it is, and notes why."""
+    """Leave the champion as it is, and note why."""
     _note(name, model_version, f"rejected: {reason}")
 
 
 def _note(name: str, model_version: str, decision: str) -> None:
-    """Writes a decision into the version's tags and, above earlier ones, into its description."""
+    """Write a decision into the version's tags and, above earlier ones, into its description."""
     client = MlflowClient()
     description = client.get_model_version(name, model_version).description or ""
     card, _, earlier = description.partition(_PROMOTION)
     decisions = _PROMOTION + first_lines(f"- {decision}\n{earlier}", _LONGEST_DECISIONS)
-    described = first_lines(card, LONGEST_DESCRIPTION - len(decisions)) + decisions
-    client.update_model_version(name, model_version, description=described)
+    description = first_lines(card, LONGEST_DESCRIPTION - len(decisions)) + decisions
+    client.update_model_version(name, model_version, description=description)
     client.set_model_version_tag(name, model_version, "promotion", decision)
 
 
@@ -167,7 +168,7 @@ def promotion_of(name: str, model_version: str) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hides MLflow's download bars and its messages about what it does; errors still come through."""
+    """Hide MLflow's download bars and the messages about its work; let errors through."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -179,7 +180,7 @@ def quiet() -> Iterator[None]:
 
 
 class _Sink(io.StringIO):
-    """Swallows what is written; MLflow's bars keep the stream after the block, so it must stay open."""
+    """A stream that drops its text; MLflow's bars keep the stream after the block, so it must stay open."""
 
     def write(self, text: str) -> int:
         return len(text)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import logging
 from dataclasses import asdict
+from inspect import getfile
 from pathlib import Path
 
 from zenml.client import Client
@@ -11,31 +13,34 @@ from zenml.models import StepRunResponse
 
 from siamese_core.config import ImageConfig
 from siamese_core.data.ingest import Ingested
+from siamese_core.errors import SiameseError
 from siamese_integrations.zenml_cache import reachable
+
+logger = logging.getLogger(__name__)
 
 PROVENANCE = "provenance"
 _SEARCHED = 50
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 def provenance(data_dir: Path, config: ImageConfig) -> str:
-    """What two ingests must share for one to use the other's images: folder, configuration and code."""
+    """Hash the folder, configuration and code that two ingests must share for one to use the other's images."""
     digest = hashlib.sha256(json.dumps([str(data_dir), asdict(config)]).encode())
-    for path in reachable(_ROOT / "siamese_core" / "ingest.py"):
+    for path in reachable(Path(getfile(Ingested))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def find_previous(origin: str) -> Ingested | None:
-    """The newest complete ingest with this provenance, or None."""
+    """Load the newest complete ingest with this provenance, or None."""
     steps = Client().list_run_steps(
         name="ingest", status=ExecutionStatus.COMPLETED, sort_by="desc:created", size=_SEARCHED, hydrate=True
     )
     last = next((step for step in steps.items if _origin(step) == origin), None)
     try:
         return _load(last) if last else None
-    except OSError as error:  # its files were removed from the artifact store
-        print(f"the last ingest cannot be read ({error}): reading every file again")
+    # Its files were removed from the artifact store, or another version wrote them: its classes or formats are gone.
+    except (OSError, ImportError, SiameseError) as error:
+        logger.warning(f"the last ingest cannot be read ({error}): reading every file again")
         return None
 
 

@@ -1,4 +1,4 @@
-"""Settings of the libraries below us: nothing is reported about users, and nothing is said that they cannot use.
+"""Settings of the libraries below us: no reports about users, and no messages that they cannot use.
 
 Import before ZenML, MLflow and Great Expectations.
 """

@@ -6,11 +6,13 @@ files that it can reach by imports, and their contents join the key.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from zenml.config.cache_policy import CachePolicy
 
 ROOT = Path(__file__).resolve().parents[1]
+ASSETS = (".css", ".js", ".j2")
 _PACKAGES = ("siamese_core", "siamese_integrations", "steps")
 
 
@@ -20,24 +22,28 @@ def depends_on_code(step_file: str) -> CachePolicy:
 
 
 def reachable(start: Path) -> list[Path]:
-    """The file itself and every first-party file that it imports, directly or not, sorted.
+    """Find the file itself and every first-party file that it imports or names, directly or not, sorted.
 
-    A package's `__init__.py` counts but is not followed: it may list everything for convenience. The style sheets and
-    scripts of a package count with it.
+    The imports of a package's `__init__.py` do not count: it faces outward, and inside the repository every import is
+    of the module that defines the name. A template, style sheet or script counts where its file name is written.
     """
-    found: set[Path] = set()
+    files: set[Path] = set()
     waiting = [start.resolve()]
     while waiting:
         path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        if path.suffix == ".py" and path.name != "__init__.py":
-            waiting.extend(_imported(path))
-    return sorted(found)
+        if path not in files:
+            files.add(path)
+            waiting += _dependencies(path)
+    return sorted(files)
 
 
-def _imported(path: Path) -> Iterator[Path]:
+@cache
+def _dependencies(path: Path) -> list[Path]:
+    follow = path.suffix == ".py" and path.name != "__init__.py"
+    return [*(_imports(path) if follow else ()), *_assets(path)]
+
+
+def _imports(path: Path) -> Iterator[Path]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -52,5 +58,10 @@ def _imported(path: Path) -> Iterator[Path]:
 
 def _files(module: str) -> Iterator[Path]:
     base = ROOT.joinpath(*module.split("."))
-    yield from (path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file())
-    yield from (path for pattern in ("*.css", "*.js") for path in base.glob(pattern))
+    return (path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file())
+
+
+def _assets(path: Path) -> Iterator[Path]:
+    """Find the assets beside or below a file that it names."""
+    text = path.read_text(encoding="utf-8")
+    return (asset for asset in path.parent.rglob("*") if asset.suffix in ASSETS and asset.name in text)

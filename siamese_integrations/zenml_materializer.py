@@ -1,4 +1,4 @@
-"""How ZenML stores the artifacts of siamese_core: as folders of Parquet, NumPy, safetensors and JSON files."""
+"""ZenML's storage of the artifacts of siamese_core: folders of Parquet, NumPy, safetensors and JSON files."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ _CHUNK = 16 * 2**20
 
 
 class FolderMaterializer(BaseMaterializer):
-    """Stores any `FolderArtifact`; its content hash is the hash of its files.
+    """Storage of any `FolderArtifact`; its content hash is the hash of its files.
 
     In a remote store the files are copied in pieces, so that an artifact larger than the memory can travel.
     """
@@ -45,7 +45,7 @@ class FolderMaterializer(BaseMaterializer):
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
 
     def save(self, data: FolderArtifact) -> None:
-        """Writes the artifact's files."""
+        """Write the artifact's files."""
         folder = self._working_folder()
         data.save(folder)
         self._content_hash = hash_folder(folder)
@@ -55,7 +55,7 @@ class FolderMaterializer(BaseMaterializer):
                 _copy(str(folder / name), f"{self.uri}/{name}")
 
     def load(self, data_type: type[Any]) -> Any:
-        """Reads the artifact; a memory-mapped one stays on disk."""
+        """Read the artifact; a memory-mapped one stays on disk."""
         folder = self._working_folder()
         if io_utils.is_remote(self.uri):
             for name in fileio.listdir(self.uri):
@@ -64,7 +64,7 @@ class FolderMaterializer(BaseMaterializer):
         return data_type.load(folder)
 
     def save_visualizations(self, data: FolderArtifact) -> dict[str, VisualizationType]:
-        """Pictures and pages among the files are what people see."""
+        """Show the pictures and pages among the files."""
         kinds = {name: _VISUALIZATIONS.get(Path(name).suffix) for name in self._names}
         return {f"{self.uri}/{name}": kind for name, kind in kinds.items() if kind}
 
@@ -77,7 +77,7 @@ class FolderMaterializer(BaseMaterializer):
         return self._content_hash
 
     def _check(self, folder: Path) -> None:
-        """Compares what has arrived with the hash that was recorded when it was saved."""
+        """Compare the files that have arrived with the hash that was recorded when they were saved."""
         if self.expected_content_hash not in (None, hash_folder(folder)):
             raise DataError(f"{self.uri} did not arrive as it was saved: its content hash differs. Run again.")
 

@@ -8,7 +8,7 @@ from zenml.enums import ExecutionMode
 from zenml.pipelines.pipeline_definition import Pipeline
 
 from siamese_integrations.config_file import check_config
-from siamese_integrations.zenml_output import show_errors_plainly
+from siamese_integrations.zenml_output import show_plainly
 
 
 class CheckedPipeline(Pipeline):
@@ -27,18 +27,18 @@ class CheckedPipeline(Pipeline):
         return super().with_options(*args, config_path=config_path, **kwargs)
 
 
-def checked_pipeline(*steps: str) -> Callable[[Callable[..., None]], CheckedPipeline]:
-    """Makes a pipeline of a function; the first error ends the run.
+def checked_pipeline(*steps: str) -> Callable[[Callable[..., Any]], CheckedPipeline]:
+    """Make a pipeline of a function; the first error ends the run.
 
     Args:
         *steps: Names of the pipeline's steps, which a configuration file may set options for.
     """
-    show_errors_plainly()
+    show_plainly()
 
-    def decorate(function: Callable[..., None]) -> CheckedPipeline:
-        made = CheckedPipeline(name=function.__name__, entrypoint=function, execution_mode=ExecutionMode.FAIL_FAST)
-        made.steps_by_name = steps
-        made.__doc__ = function.__doc__
-        return made
+    def decorate(function: Callable[..., Any]) -> CheckedPipeline:
+        pipeline = CheckedPipeline(name=function.__name__, entrypoint=function, execution_mode=ExecutionMode.FAIL_FAST)
+        pipeline.steps_by_name = steps
+        pipeline.__doc__ = function.__doc__
+        return pipeline
 
     return decorate

@@ -10,6 +10,7 @@ from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.devices import choose_device
+from siamese_core.input_file import InputFile
 from siamese_core.network.encoders import Encoder, make_encoder
 from siamese_core.triplets import offline
 from siamese_core.triplets.offline import Triplets
@@ -27,9 +28,9 @@ def build_triplets(
     triplets: TripletConfig,
     margin: float,
     seed: int,
-    weights_sha256: str | None,
+    weights: InputFile | None,
 ) -> Annotated[Triplets, "triplets"]:
-    """Choose triplets among the train images; `weights_sha256` makes the cache notice another weights file."""
+    """Choose triplets among the train images; `weights` makes the cache notice another weights file."""
     miner = _miner(model_name, store, encoder, seed).to(choose_device("auto"))
     result = offline.build_triplets(miner, Dataset(manifest, store, split), triplets, margin, seed)
     summary = result.summary()

@@ -1,4 +1,4 @@
-"""Conclude: what a retraining run came to, in words."""
+"""Conclude: the outcome of a retraining run, in words."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from siamese_integrations.mlflow_registry import promotion_of
 # Never cached: it tells of this run.
 @step(enable_cache=False, experiment_tracker=True)
 def conclude(version: str, manifest: Manifest, model_name: str) -> Annotated[str, "conclusion"]:
-    """Says whether anything was trained, and what became of it."""
+    """Say whether anything was trained, and what became of it."""
     context = get_step_context()
     made_now = context.inputs["version"][0].producer_pipeline_run_id == context.pipeline_run.id
     images = manifest.summary()["images"]

@@ -20,6 +20,7 @@ from siamese_core.evaluation.one_shot_tasks import measure_one_shot
 from siamese_core.evaluation.protocols import measure_pairs
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.evaluation.robustness import measure_robustness
+from siamese_core.input_file import InputFile
 from siamese_core.network.embedding import Embedder, RowEmbedder, embed
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.report.page import report_page
@@ -43,11 +44,11 @@ def evaluate(
     evaluation: EvaluationConfig,
     model_name: str,
     seed: int,
-    metadata_sha256: str | None,
+    metadata: InputFile | None,
 ) -> tuple[Annotated[Evaluation, "evaluation"], Annotated[HTMLString, "evaluation_report"]]:
     """Measures the verifier, and baselines and the champion beside it, on identities that chose nothing.
 
-    `metadata_sha256` makes the cache notice an edited `evaluation.metadata`. Which version is champion is no part of
+    `metadata` makes the cache notice an edited `evaluation.metadata`. Which version is champion is no part of
     the cache's key: the errors do not depend on it, and register compares anew where another one is champion by then.
     """
     network = encoder.build()

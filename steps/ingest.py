@@ -25,18 +25,18 @@ def ingest(
     Annotated[ImageStore, "image_store"],
     Annotated[IngestIndex, "ingest_index"],
 ]:
-    """Finds every file below `data_dir` and reads those that the last ingest has not read."""
+    """Find every file below `data_dir` and read those that the last ingest has not read."""
     # The store is copied from here into the artifact store after this function has returned.
     folder = tempfile.mkdtemp(prefix="siamese-ingest-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     source = Path(data_dir).expanduser().resolve()
     origin = provenance(source, images)
-    found = read_images(source, Path(folder), images, previous=find_previous(origin))
+    result = read_images(source, Path(folder), images, previous=find_previous(origin))
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
-    count = found.manifest.summary()
+    count = result.manifest.summary()
     print(
         f"{count['images']:,} images of {count['identities']:,} identities, {count['quarantined']:,} files quarantined"
     )
-    if found.reused:
-        print(f"{found.reused:,} files have not changed and were not read again")
-    return found.manifest, found.store, found.index
+    if result.reused:
+        print(f"{result.reused:,} files have not changed and were not read again")
+    return result.manifest, result.store, result.index

@@ -11,6 +11,7 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
+from siamese_core.input_file import InputFile
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.training import loop
 from siamese_core.training.recipe import Recipe
@@ -31,10 +32,10 @@ def train(
     training: TrainingConfig,
     model_name: str,
     seed: int,
-    weights_sha256: str | None,
+    weights: InputFile | None,
 ) -> Annotated[TrainedEncoder, "encoder"]:
-    """Train, and keep the weights that verify held-out ones best; `weights_sha256` is of `encoder.weights_file`."""
-    log_parameters(encoder=encoder, training=training, seed=seed, weights_sha256=weights_sha256)
+    """Train, and keep the weights that verify held-out ones best; `weights` is `encoder.weights_file`."""
+    log_parameters(encoder=encoder, training=training, seed=seed, weights=weights)
     data, recipe = Dataset(manifest, store, split), Recipe(encoder, training, seed)
     start = _champion(model_name, store, encoder) if training.warm_start else None
     trained, speed = loop.train(data, triplets, recipe, start, partial(checkpoint_of, model_name))

@@ -19,7 +19,7 @@ from siamese_integrations.zenml_cache import depends_on_code
 def validate(
     manifest: Manifest, store: ImageStore, validation: ValidationConfig
 ) -> tuple[Annotated[dict[str, Any], "data_report"], Annotated[HTMLString, "data_report_page"]]:
-    """Checks the data and writes the data report."""
+    """Check the data and write the data report."""
     checks, raw = run_checks(manifest, validation)
     report, page = report_json(checks, manifest, raw), HTMLString(data_page(checks, manifest, store))
     for check in failures(checks, "warning"):
@@ -28,6 +28,6 @@ def validate(
         # The outputs of a failed step are not stored, and a failed check is when the report is read.
         save_artifact(report, "data_report")
         save_artifact(page, "data_report_page")
-        listed = "\n".join(map(describe, errors))
-        raise DataError(f"The data failed {len(errors)} of {len(checks)} checks:\n{listed}")
+        descriptions = "\n".join(map(describe, errors))
+        raise DataError(f"The data failed {len(errors)} of {len(checks)} checks:\n{descriptions}")
     return report, page

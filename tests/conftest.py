@@ -23,10 +23,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 import siamese_integrations.quiet_libraries  # noqa: E402, F401
-from siamese_core.config import ImageConfig  # noqa: E402
+from siamese_core.config import ImageConfig, SplitConfig  # noqa: E402
+from siamese_core.data.dataset import Dataset  # noqa: E402
 from siamese_core.data.glyphs import make_glyphs  # noqa: E402
 from siamese_core.data.ingest import ingest  # noqa: E402
 from siamese_core.data.manifest import Manifest  # noqa: E402
+from siamese_core.data.split import make_split  # noqa: E402
 from siamese_core.data.store import ImageStore  # noqa: E402
 
 # An example may take long on a busy machine; that is no failure.
@@ -63,8 +65,15 @@ def glyphs(session_folder: Path) -> Path:
 def ingested(glyphs: Path, session_folder: Path) -> tuple[Manifest, ImageStore]:
     folder = session_folder / "store"
     folder.mkdir()
-    found = ingest(glyphs, folder, ImageConfig(size=16, color="grey", invert=True))
-    return found.manifest, found.store
+    result = ingest(glyphs, folder, ImageConfig(size=16, color="grey", invert=True))
+    return result.manifest, result.store
+
+
+@pytest.fixture(scope="session")
+def dataset(ingested: tuple[Manifest, ImageStore]) -> Dataset:
+    """The 60 characters, split."""
+    manifest, store = ingested
+    return Dataset(manifest, store, make_split(manifest, SplitConfig(salt="a")))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is checked about the data, and the page that says how it went. The checks themselves run elsewhere."""
+"""The checks of the data: tables that they read, outcomes, and their words. Great Expectations runs them elsewhere."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Check:
     """The outcome of one expectation.
 
     Attributes:
-        title: What was expected, in words.
-        level: What a failure means: `error` stops the run, `warning` does not.
+        title: The expectation, in words.
+        level: `error` stops the run when it fails, `warning` does not.
         passed: Whether it held.
-        observed: What was seen.
+        observed: The state of the data.
         examples: Files or identities that do not satisfy it, a few.
         advice: The way out.
     """
@@ -34,7 +34,7 @@ class Check:
 
 
 def image_table(manifest: Manifest) -> pd.DataFrame:
-    """The readable images with what the checks need beside the manifest's columns.
+    """The readable images, with the columns that the checks need beside the manifest's.
 
     Returns:
         The manifest's rows with `identities_with_file` (under how many identities the same bytes lie),
@@ -61,10 +61,10 @@ def failures(checks: list[Check], level: str) -> list[Check]:
 
 
 def describe(check: Check) -> str:
-    """A failed check in words: what, where, and the way out."""
-    named = "".join(f"\n      {example}" for example in check.examples[:_EXAMPLES])
+    """A failed check in words, with examples and the way out."""
+    examples = "".join(f"\n      {example}" for example in check.examples[:_EXAMPLES])
     more = f"\n      … and {len(check.examples) - _EXAMPLES} more" if len(check.examples) > _EXAMPLES else ""
-    return f"  - {check.title}: {check.observed}.{named}{more}\n    {check.advice}"
+    return f"  - {check.title}: {check.observed}.{examples}{more}\n    {check.advice}"
 
 
 def report_json(checks: list[Check], manifest: Manifest, raw: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from siamese_core.errors import DataError
 
 @contextmanager
 def reading_csv(path: Path, name: str) -> Iterator[None]:
-    """Says in words why a user's CSV cannot be read within the `with` block.
+    """Turn the errors of reading a user's CSV in the `with` block into words.
 
     Args:
         path: The file.
-        name: What the message calls it where it cannot be opened.
+        name: Its name in the message where it cannot be opened.
 
     Raises:
         DataError: It cannot be opened, is not UTF-8, or not CSV.

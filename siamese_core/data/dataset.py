@@ -46,10 +46,10 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All that ingest and split made.
+    """Images with their identities, in three parts.
 
     Attributes:
-        manifest: Every file found.
+        manifest: Every file below `data_dir`.
         store: The readable images, prepared.
         split: Which identities train, calibrate and test.
     """
@@ -67,7 +67,7 @@ class Dataset:
         split: SplitConfig | None = None,
         split_file: Path | None = None,
     ) -> Self:
-        """Reads a folder of images, one folder an identity, and splits the identities.
+        """Read a folder of images, one folder an identity, and splits the identities.
 
         Args:
             data_dir: The images.
@@ -79,12 +79,12 @@ class Dataset:
         Raises:
             DataError: There is no usable image, or a part has too few identities.
         """
-        found = ingest(data_dir, folder, images or ImageConfig())
-        return cls(found.manifest, found.store, make_split(found.manifest, split or SplitConfig(), split_file))
+        source = ingest(data_dir, folder, images or ImageConfig())
+        return cls(source.manifest, source.store, make_split(source.manifest, split or SplitConfig(), split_file))
 
     @property
     def config(self) -> ImageConfig:
-        """How the images were prepared."""
+        """Preparation of the images."""
         return self.store.config
 
     def part(self, name: Part) -> Images:

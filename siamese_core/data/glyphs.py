@@ -32,14 +32,14 @@ Faces = dict[str, tuple[ImageFont.FreeTypeFont, frozenset[int]]]
 
 
 def make_glyphs(folder: Path, characters: int | None = None, seed: int = 0) -> tuple[int, int]:
-    """Writes one folder of PNG images for each character.
+    """Write one folder of PNG images for each character.
 
     Characters of which the reference face draws the same picture (Latin A, Greek Α, Cyrillic А) are one shape:
-    the first of them is kept. No picture comes twice, and blank ones are left out.
+    the first of them stays. No picture comes twice, and blank ones are left out.
 
     Args:
-        folder: Where to write; must not exist or be empty.
-        characters: How many characters, drawn at random; all if not given.
+        folder: The target; must not exist or be empty.
+        characters: The number of characters, drawn at random; all if not given.
         seed: Of the draw and of the small random shifts.
 
     Returns:
@@ -53,18 +53,18 @@ def make_glyphs(folder: Path, characters: int | None = None, seed: int = 0) -> t
     faces = _load_faces()
     pictures = _distinct_pictures(faces)
     rng = np.random.default_rng(seed)
-    chosen = sorted(pictures)
+    codes = sorted(pictures)
     if characters is not None:
-        chosen = sorted(rng.permutation(chosen)[:characters].tolist())
+        codes = sorted(rng.permutation(codes)[:characters].tolist())
     # Written beside the folder and renamed, so that a killed run leaves no half-made data set.
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for code in chosen:
+    for code in codes:
         _save_shifted(pictures[code], partial / f"U+{code:04X}", rng)
     if folder.exists():
         folder.rmdir()
     partial.rename(folder)
-    return len(chosen), sum(len(pictures[code]) for code in chosen)
+    return len(codes), sum(len(pictures[code]) for code in codes)
 
 
 def _load_faces() -> Faces:
@@ -89,13 +89,13 @@ def _common(faces: Faces) -> list[int]:
 
 
 def _distinct_pictures(faces: Faces) -> dict[int, dict[str, Image.Image]]:
-    """For each character its picture in each face, no picture twice, characters with too few left out."""
+    """Pictures of each character by face, no picture twice, characters with too few left out."""
     seen: set[bytes] = {b""}  # a blank counts as seen
     characters: dict[int, dict[str, Image.Image]] = {}
     codes = _common(faces)
     with track("draw glyphs", len(codes), "characters") as progress:
         for code in codes:
-            pictures = {name: _draw(chr(code), font) for name, (font, known) in faces.items() if code in known}
+            pictures = {name: _draw(chr(code), font) for name, (font, cmap) in faces.items() if code in cmap}
             # A homoglyph: its reference picture was drawn for an earlier character.
             if _ink(pictures[_REFERENCE]) not in seen:
                 new = {_ink(picture): (name, picture) for name, picture in pictures.items()}
@@ -108,7 +108,7 @@ def _distinct_pictures(faces: Faces) -> dict[int, dict[str, Image.Image]]:
 
 
 def _ink(picture: Image.Image) -> bytes:
-    """What identifies a drawing wherever it stands: its shape and pixels; empty for a blank."""
+    """Identity of a drawing wherever it stands: its width and pixels; empty for a blank."""
     box = ImageChops.invert(picture).getbbox()
     return b"" if box is None else str(box[2] - box[0]).encode() + b":" + picture.crop(box).tobytes()
 

@@ -1,6 +1,6 @@
-"""The metadata CSV that a user brings: a column `path` or `identity`, and what is known of each, such as the camera.
+"""The metadata CSV that a user brings: a column `path` or `identity`, and properties of each, such as the camera.
 
-Rows are read one by one and only those of known images are kept, so that memory does not grow with the file.
+Rows are read one by one and those of other images are dropped, so that memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _Row = tuple[int, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the file says of some images.
+    """Properties of some images.
 
     Attributes:
-        key: `path` or `identity`: what the file's rows are about.
-        columns: Name of a column → its value for each image, "" where it is not known.
+        key: `path` or `identity`, the subject of the file's rows.
+        columns: Name of a column → its value for each image, "" where the file has none.
     """
 
     key: str
@@ -56,9 +56,9 @@ def number(text: str) -> float | None:
 
 
 def read_metadata(path: Path, manifest: Manifest, rows: Indices) -> Metadata:
-    """Reads the CSV for some images.
+    """Read the CSV for some images.
 
-    Where it has both columns, `path` counts and `identity` is left out.
+    A file with both columns goes by `path`; `identity` is left out.
 
     Args:
         path: The file, UTF-8, separated by commas.
@@ -73,13 +73,13 @@ def read_metadata(path: Path, manifest: Manifest, rows: Indices) -> Metadata:
         reading_csv(path, f"evaluation.metadata {path}"),
         path.open(encoding="utf-8-sig", newline="") as file,
     ):
-        key, names, listed = _read(file, path, manifest)
-    _check_numbers(names, listed, path)
-    wanted = manifest.ok[key].iloc[rows].tolist()
-    if not any(name in listed for name in wanted):
-        raise DataError(f"{path} lists no test image; of {wanted[0]!r}, for example, it says nothing. Add their rows.")
+        key, names, values = _read(file, path, manifest)
+    _check_numbers(names, values, path)
+    subjects = manifest.ok[key].iloc[rows].tolist()
+    if not any(subject in values for subject in subjects):
+        raise DataError(f"{path} lists no test image, such as {subjects[0]!r}. Add their rows.")
     unknown: _Row = (0, ("",) * len(names))
-    cells = [listed.get(name, unknown)[1] for name in wanted]
+    cells = [values.get(subject, unknown)[1] for subject in subjects]
     return Metadata(key, {name: [row[i] for row in cells] for i, name in enumerate(names)})
 
 
@@ -88,23 +88,23 @@ def _read(file: TextIO, path: Path, manifest: Manifest) -> tuple[str, list[str],
     reader = csv.reader(file, skipinitialspace=True)
     header = _header(next(reader, []), path)
     key = "path" if "path" in header else "identity"
-    kept = [i for i, name in enumerate(header) if name not in ("path", "identity")]
-    at, known = header.index(key), set(manifest.table[key])
-    listed: dict[str, _Row] = {}
+    columns = [i for i, name in enumerate(header) if name not in ("path", "identity")]
+    names, at, subjects = [header[i] for i in columns], header.index(key), set(manifest.table[key])
+    values: dict[str, _Row] = {}
     strangers: list[tuple[int, str]] = []
     for line, cells in _filled(reader, len(header), path):
-        name = posixpath.normpath(cells[at].strip().strip("/")) if cells[at].strip() else ""
-        if name not in known:
+        subject = posixpath.normpath(cells[at].strip().strip("/")) if cells[at].strip() else ""
+        if subject not in subjects:
             strangers.append((line, cells[at]))
             if len(strangers) == _MOST_STRANGERS:
                 break
             continue
-        _add(listed, name, (line, tuple(_value(cells[i]) for i in kept)), [header[i] for i in kept], path)
+        _add(values, subject, (line, tuple(_value(cells[i]) for i in columns)), names, path)
     if strangers:
-        raise DataError(_strangers(strangers, key, known, path))
-    if not listed:
+        raise DataError(_strangers(strangers, key, subjects, path))
+    if not values:
         raise DataError(f"{path} has a header but no rows.")
-    return key, [header[i] for i in kept], listed
+    return key, names, values
 
 
 def _header(cells: list[str], path: Path) -> list[str]:
@@ -149,42 +149,42 @@ def _filled(reader: Iterator[list[str]], width: int, path: Path) -> Iterator[tup
 
 def _value(cell: str) -> str:
     text = cell.strip()
-    return "" if text.lower() in _MISSING else sys.intern(text)  # a value that repeats is kept once
+    return "" if text.lower() in _MISSING else sys.intern(text)  # one copy of a value that repeats
 
 
-def _add(listed: dict[str, _Row], name: str, row: _Row, columns: list[str], path: Path) -> None:
-    line, values = listed.setdefault(name, row)
-    for column, first, second in zip(columns, values, row[1], strict=True):
+def _add(values: dict[str, _Row], subject: str, row: _Row, names: list[str], path: Path) -> None:
+    line, earlier = values.setdefault(subject, row)
+    for name, first, second in zip(names, earlier, row[1], strict=True):
         if first != second:
             raise DataError(
-                f"{path}, line {row[0]}: {column} of {name!r} is {second or 'empty'!r}, but {first or 'empty'!r} in "
+                f"{path}, line {row[0]}: {name} of {subject!r} is {second or 'empty'!r}, but {first or 'empty'!r} in "
                 f"line {line}; keep one."
             )
 
 
-def _strangers(strangers: list[tuple[int, str]], key: str, known: set[str], path: Path) -> str:
+def _strangers(strangers: list[tuple[int, str]], key: str, subjects: set[str], path: Path) -> str:
     line, name = strangers[0]
     others = ", ".join(str(number) for number, _ in strangers[1:])
     more = f" The same holds for line{'s' if len(strangers) > 2 else ''} {others}." if others else ""
     if not name.strip():
         return f"{path}, line {line}: {key} is empty; fill it or remove the row.{more}"
-    what = "a file" if key == "path" else "an identity"
-    hint = f"such as {min(known)!r}"
-    if len(known) <= _SEARCHED_NAMES and (close := get_close_matches(name.strip(), sorted(known), 1, 0.8)):
+    kind = "a file" if key == "path" else "an identity"
+    hint = f"such as {min(subjects)!r}"
+    if len(subjects) <= _SEARCHED_NAMES and (close := get_close_matches(name.strip(), sorted(subjects), 1, 0.8)):
         hint = f"did you mean {close[0]!r}?"
     return (
-        f"{path}, line {line}: {key} {name!r} is not {what} below data_dir ({hint}); correct or remove the row.{more}"
+        f"{path}, line {line}: {key} {name!r} is not {kind} below data_dir ({hint}); correct or remove the row.{more}"
     )
 
 
-def _check_numbers(names: list[str], listed: dict[str, _Row], path: Path) -> None:
-    """Refuses a column of numbers with a few cells that are none: as text, each number would be a group."""
+def _check_numbers(names: list[str], rows: dict[str, _Row], path: Path) -> None:
+    """Refuse a column of numbers with a few cells that are none: as text, each number would be a group."""
     for i, name in enumerate(names):
-        cells = [(line, values[i]) for line, values in listed.values() if values[i]]
+        cells = [(line, values[i]) for line, values in rows.values() if values[i]]
         others = [(line, text) for line, text in cells if number(text) is None]
         numbers = {text for _, text in cells if number(text) is not None}
         if others and len(numbers) >= FEWEST_NUMBERS and len(others) < (1 - _MOSTLY_NUMBERS) * len(cells):
             raise DataError(
                 f"{path}, line {others[0][0]}: {name} is {others[0][1]!r}, but a number nearly everywhere else; "
-                "correct it, or leave it empty where it is not known."
+                "correct it, or leave it empty if it is unknown."
             )

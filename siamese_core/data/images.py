@@ -20,7 +20,7 @@ FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
 
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
 
-# What differs from the background by more is content: half-way between white paper and a black stroke's soft edge.
+# A larger difference from the background is content: half-way between white paper and a black stroke's soft edge.
 _DIFFERENT = 64
 # A dot keeps some of the paper around it: content is never smaller than this share of the shorter side.
 _SMALLEST_CONTENT = 0.25
@@ -52,7 +52,7 @@ class DecodedImage:
 
 
 def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
-    """Decodes the bytes of an image file and prepares them for the encoder.
+    """Decode the bytes of an image file and prepare them for the encoder.
 
     Args:
         data: Content of an image file.
@@ -79,7 +79,7 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
 
 
 def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
-    """Prepares one image, whatever it comes as.
+    """Prepare one image of any kind of source.
 
     Args:
         source: A path, the bytes of an image file, a Pillow image, or an (H, W) or (H, W, C) uint8 array.
@@ -101,7 +101,7 @@ def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
 
 
 def read_file(path: Path) -> bytes:
-    """Reads a regular file.
+    """Read a regular file.
 
     Raises:
         UnreadableImageError: There is no such file, it is a folder or a device, or it may not be read.
@@ -117,7 +117,7 @@ def read_file(path: Path) -> bytes:
 
 
 def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
-    """Turns, flattens, crops, resizes and, where asked for, inverts a decoded image.
+    """Turn, flatten, crop, resize and, if the configuration says so, invert a decoded image.
 
     Args:
         image: An image in any of Pillow's modes.
@@ -142,9 +142,9 @@ def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
         )
     mode, file_format = image.mode, image.format or "unknown"
     # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final resolution keeps the resampling clean.
-    kept = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
-    wanted = round(2 * config.size / kept)
-    image.draft(None, (wanted, wanted))
+    share = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
+    side = round(2 * config.size / share)
+    image.draft(None, (side, side))
     image.load()
     if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_A_QUARTER:
         width, height = height, width
@@ -152,7 +152,7 @@ def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
 
 
 def _flatten(image: Image.Image, mode: str) -> Image.Image:
-    """Any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid on white."""
+    """Convert any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid on white."""
     if image.mode.startswith("I"):
         wide = np.asarray(image).astype(np.int64)
         return Image.fromarray((wide.clip(0, 65535) // 257).astype(np.uint8)).convert(mode)

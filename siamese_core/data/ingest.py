@@ -6,6 +6,7 @@ A later ingest of the same folder reads new and changed files only; the rest it 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections import deque
@@ -16,19 +17,21 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from siamese_core.arrays import Pixels
-from siamese_core.artifact import read_json, read_table, write_json, write_table
+from siamese_core.arrays import Indices, Pixels
+from siamese_core.artifact import read_record, read_table, write_record, write_table
 from siamese_core.config import ImageConfig
 from siamese_core.data.images import decode_image, read_file
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.store import ImageStore, StoreWriter
 from siamese_core.errors import DataError, UnreadableImageError
-from siamese_core.progress import track
+from siamese_core.progress import Progress, track
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+_FORMAT = 1
 _IN_FLIGHT_PER_WORKER = 8
 _COPY_BLOCK = 4096
 # A file that was written this shortly before it was listed may be written again within the clock's resolution.
@@ -36,8 +39,8 @@ _RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
-class FoundFile:
-    """A file as a directory listing knows it.
+class FileEntry:
+    """A file in a directory listing.
 
     Attributes:
         path: Below data_dir; may hold surrogates where the name is not valid UTF-8.
@@ -51,26 +54,34 @@ class FoundFile:
 
 
 @dataclass(frozen=True)
+class _Listing:
+    """The part of an index that goes into JSON."""
+
+    listed_ns: int
+
+
+@dataclass(frozen=True)
 class IngestIndex:
-    """What lets a later ingest recognise unchanged files: no other step reads it.
+    """Sizes and times by which a later ingest recognises unchanged files; no other step reads it.
 
     Attributes:
         table: Columns `path`, `size`, `mtime_ns`, one row a file, in the manifest's order.
-        listed_ns: When the folder was listed.
+        listed_ns: Time of the listing, in nanoseconds.
     """
 
     table: pd.DataFrame
     listed_ns: int
 
     def save(self, folder: Path) -> None:
-        """Writes `index.parquet` and `index.json`."""
+        """Write `index.parquet` and `index.json`."""
         write_table(folder / "index.parquet", self.table)
-        write_json(folder / "index.json", {"listed_ns": self.listed_ns})
+        write_record(folder / "index.json", _Listing(self.listed_ns), _FORMAT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads what `save` wrote."""
-        return cls(read_table(folder / "index.parquet"), read_json(folder / "index.json")["listed_ns"])
+        """Read a folder that `save` wrote."""
+        listing = read_record(_Listing, folder / "index.json", _FORMAT)
+        return cls(read_table(folder / "index.parquet"), listing.listed_ns)
 
     def summary(self) -> dict[str, Any]:
         """The number of files."""
@@ -82,10 +93,10 @@ class Ingested:
     """The result of an ingest, and the start of the next.
 
     Attributes:
-        manifest: Every file found.
+        manifest: Every file.
         store: The readable images, in the manifest's order.
         index: For the next ingest.
-        reused: How many files were taken from the earlier ingest.
+        reused: Number of files taken from the earlier ingest.
     """
 
     manifest: Manifest
@@ -101,12 +112,12 @@ def ingest(
     workers: int | None = None,
     previous: Ingested | None = None,
 ) -> Ingested:
-    """Reads all files below `data_dir`, in parallel, with memory for a few images at a time.
+    """Read all files below `data_dir`, in parallel, with memory for a few images at a time.
 
     Args:
         data_dir: A folder of folders of images; an identity is the path of a folder below it, at any depth.
         folder: An existing folder for the image store's files.
-        config: How images are prepared.
+        config: Preparation of the images.
         workers: Threads that decode (Pillow works outside Python's lock); the number of cores if not given.
         previous: An earlier ingest of the same folder with the same configuration and code: its files of unchanged
             size and time are not read again.
@@ -115,25 +126,14 @@ def ingest(
         DataError: The folder is missing, has no files, or none of them can be read.
     """
     listed_ns = time.time_ns()
+    logger.info(f"looking through {data_dir}")
     files = list_files(data_dir)
     if not files:
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
     old = _unchanged(files, previous)  # (n,) row of the earlier manifest, or -1
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
-    with StoreWriter(folder, config) as writer, track("ingest", len(new), "files") as progress:
-        rows = []
-        fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
-        copier = _Copier(writer, previous)
-        for row in old.tolist():
-            if row >= 0:
-                copier.take(row)
-                continue
-            found, pixels = next(fresh)
-            rows.append(found)
-            if pixels is not None:
-                copier.append(pixels)
-            progress.advance()
-        copier.flush()
+    with StoreWriter(folder, config) as writer, track("ingest", len(files), "files") as progress:
+        rows = _fill(writer, old, _read_all(data_dir, new, config, workers or os.cpu_count() or 1), previous, progress)
     manifest = Manifest(_merge(old, previous, make_table(rows)))
     if manifest.ok.empty:
         raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
@@ -141,8 +141,31 @@ def ingest(
     return Ingested(manifest, ImageStore.load(folder), _index(files, listed_ns), reused)
 
 
-def list_files(data_dir: Path) -> list[FoundFile]:
-    """All files below a folder, sorted by path; links to folders are followed, loops are not.
+def _fill(
+    writer: StoreWriter,
+    old: Indices,
+    fresh: Iterator[tuple[Row, Pixels | None]],
+    previous: Ingested | None,
+    progress: Progress,
+) -> list[Row]:
+    """Write the images of all files in order; return the rows of the fresh ones."""
+    rows = []
+    copier = _Copier(writer, previous)
+    for row in old.tolist():
+        if row >= 0:
+            copier.take(row)
+        else:
+            entry, pixels = next(fresh)
+            rows.append(entry)
+            if pixels is not None:
+                copier.append(pixels)
+        progress.advance()
+    copier.flush()
+    return rows
+
+
+def list_files(data_dir: Path) -> list[FileEntry]:
+    """List all files below a folder, sorted by path; follow links to folders, but not in a loop.
 
     Raises:
         DataError: There is no such folder, or it cannot be listed.
@@ -151,7 +174,7 @@ def list_files(data_dir: Path) -> list[FoundFile]:
         raise DataError(f"data_dir {data_dir} does not exist (looked from {Path.cwd()}).")
     if not data_dir.is_dir():
         raise DataError(f"data_dir {data_dir} is a file. Expected a folder with one folder of images an identity.")
-    found: list[FoundFile] = []
+    files: list[FileEntry] = []
     seen: set[tuple[int, int]] = set()
     waiting = [""]
     while waiting:
@@ -165,8 +188,8 @@ def list_files(data_dir: Path) -> list[FoundFile]:
             if entry.is_dir():
                 waiting.append(path)
             else:
-                found.append(_look_at(entry, path))
-    return sorted(found, key=lambda file: file.path.split("/"))
+                files.append(_look_at(entry, path))
+    return sorted(files, key=lambda file: file.path.split("/"))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -177,31 +200,31 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
 
 
-def _look_at(entry: os.DirEntry[str], path: str) -> FoundFile:
+def _look_at(entry: os.DirEntry[str], path: str) -> FileEntry:
     try:
         stat = entry.stat()
     except OSError:  # a broken link, say; reading it will tell why
-        return FoundFile(path, -1, 0)
-    return FoundFile(path, stat.st_size, stat.st_mtime_ns)
+        return FileEntry(path, -1, 0)
+    return FileEntry(path, stat.st_size, stat.st_mtime_ns)
 
 
-def _unchanged(files: list[FoundFile], previous: Ingested | None) -> npt.NDArray[np.int64]:
-    """For each file its row in the earlier manifest, or -1 if it is new or changed; (n,) int64."""
+def _unchanged(files: list[FileEntry], previous: Ingested | None) -> Indices:
+    """(n,) int64: each file's row in the earlier manifest, or -1 if it is new or changed."""
     if previous is None:
         return np.full(len(files), -1, np.int64)
     safe = previous.index.listed_ns - _RACY_NS
     columns = (previous.index.table[name].tolist() for name in ("path", "size", "mtime_ns"))
-    known = {path: (size, mtime, row) for row, (path, size, mtime) in enumerate(zip(*columns, strict=True))}
+    earlier = {path: (size, mtime, row) for row, (path, size, mtime) in enumerate(zip(*columns, strict=True))}
     rows = np.full(len(files), -1, np.int64)
     for position, file in enumerate(files):
-        size, mtime, row = known.get(_printable(file.path), (-1, 0, -1))
+        size, mtime, row = earlier.get(_printable(file.path), (-1, 0, -1))
         if size == file.size >= 0 and mtime == file.mtime_ns < safe:
             rows[position] = row
     return rows
 
 
 class _Copier:
-    """Appends images in order: new ones as they come, earlier ones in blocks."""
+    """A copier of images in order: new ones as they come, earlier ones in blocks."""
 
     def __init__(self, writer: StoreWriter, previous: Ingested | None) -> None:
         self._writer, self._previous = writer, previous
@@ -227,7 +250,7 @@ class _Copier:
             self._waiting.clear()
 
 
-def _merge(old: npt.NDArray[np.int64], previous: Ingested | None, new: pd.DataFrame) -> pd.DataFrame:
+def _merge(old: Indices, previous: Ingested | None, new: pd.DataFrame) -> pd.DataFrame:
     """The manifest's table: rows of the earlier one and new rows, in the order of the files."""
     if previous is None:
         return new
@@ -237,7 +260,7 @@ def _merge(old: npt.NDArray[np.int64], previous: Ingested | None, new: pd.DataFr
     return both.iloc[order].reset_index(drop=True)
 
 
-def _index(files: list[FoundFile], listed_ns: int) -> IngestIndex:
+def _index(files: list[FileEntry], listed_ns: int) -> IngestIndex:
     columns = {
         "path": pd.Series([_printable(file.path) for file in files], dtype="str"),
         "size": [file.size for file in files],
@@ -249,7 +272,7 @@ def _index(files: list[FoundFile], listed_ns: int) -> IngestIndex:
 def _read_all(
     data_dir: Path, paths: list[str], config: ImageConfig, workers: int
 ) -> Iterator[tuple[Row, Pixels | None]]:
-    """Reads files in order; at most a few for each worker are in memory at once."""
+    """Read files in order; at most a few for each worker are in memory at once."""
     pending: deque[Future[tuple[Row, Pixels | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for path in paths:

@@ -1,4 +1,4 @@
-"""The image manifest: a row for every file found, readable or not."""
+"""The image manifest: a row for every file, readable or not."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class Manifest:
         return self.table[self.table["status"] == "quarantined"].reset_index(drop=True)
 
     def sha256(self) -> str:
-        """A hash of what was found: paths, contents and verdicts."""
+        """A hash of paths, contents and verdicts."""
         columns = ["path", "sha256", "status", "reason"]
         rows = self.table[columns].to_csv(index=False, lineterminator="\n")
         return hashlib.sha256(rows.encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Writes `manifest.parquet`."""
+        """Write `manifest.parquet`."""
         write_table(folder / "manifest.parquet", self.table)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads `manifest.parquet`."""
+        """Read `manifest.parquet`."""
         return cls(read_table(folder / "manifest.parquet"))
 
     def summary(self) -> dict[str, Any]:

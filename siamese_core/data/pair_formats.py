@@ -27,18 +27,18 @@ Row = tuple[int, str, str, bool, int]
 
 
 class Lookup(Protocol):
-    """Where the images of a list are looked for."""
+    """The place where the images of a list are looked for."""
 
     place: str
-    """Where that is, as in "are not PLACE"."""
+    """Its name, as in "are not PLACE"."""
     advice: str
-    """What to do about an image that is not there."""
+    """The way out for an image that is not there."""
 
     def folders(self) -> Iterable[str]:
         """Every folder that images may be in, `/`-joined."""
 
     def why_not(self, image: str) -> str | None:
-        """Why an image cannot be used, in a few words, or None where it can."""
+        """Say in a few words why an image cannot be used; None where it can."""
 
 
 def read_rows(file: TextIO, path: Path, lookup: Lookup) -> tuple[Iterator[Row], bool]:
@@ -124,7 +124,7 @@ def _lfw_rows(lines: Iterator[str], path: Path, lookup: Lookup, folds: int, each
     folders = _Folders(lookup)
     position = -1
     numbered = ((line, text.strip()) for line, text in enumerate(lines, start=2))
-    for position, (line, text) in enumerate(found for found in numbered if found[1]):
+    for position, (line, text) in enumerate(pair for pair in numbered if pair[1]):
         fold, within = divmod(position, 2 * each)
         yield line, *_lfw_pair(text, within < each, folders, path, line), fold
     if position + 1 != 2 * each * folds:
@@ -146,7 +146,7 @@ def _lfw_pair(text: str, same: bool, folders: _Folders, path: Path, line: int) -
 
 
 class _Folders:
-    """Finds the folder of a name."""
+    """Folders by their name."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._below: dict[str, list[str]] = defaultdict(list)
@@ -157,6 +157,6 @@ class _Folders:
         """The path of an image; a name without a folder is looked for, and missed, right below the root."""
         folders = self._below.get(name, [name])
         if len(folders) > 1:
-            listed = ", ".join(sorted(folders)[:_EXAMPLES])
-            raise DataError(f"{name} has several folders: {listed}; list whole paths, in a CSV path_a,path_b,same.")
+            examples = ", ".join(sorted(folders)[:_EXAMPLES])
+            raise DataError(f"{name} has several folders: {examples}; list whole paths, in a CSV path_a,path_b,same.")
         return f"{folders[0]}/{name}_{int(number):04d}.jpg"

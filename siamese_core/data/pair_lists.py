@@ -1,7 +1,6 @@
-"""Lists of pairs that a user brings: a CSV with the columns `path_a,path_b,same[,fold]`, or LFW's pairs format.
+"""Lists of pairs that a user brings, in either format of `pair_formats`.
 
-The first line tells which: LFW's holds one or two numbers. Rows are read one by one, so that a pair costs a few
-bytes and a path is kept once, however many pairs it is in.
+Rows are read one by one: a pair costs a few bytes, and a path is stored once, however many pairs it is in.
 """
 
 from __future__ import annotations
@@ -21,17 +20,24 @@ import numpy.typing as npt
 import pandas as pd
 
 from siamese_core.arrays import Indices
-from siamese_core.artifact import read_json, read_table, write_json, write_table
+from siamese_core.artifact import read_record, read_table, write_record, write_table
 from siamese_core.data.csv_files import reading_csv
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_formats import Lookup, Row, read_rows
-from siamese_core.data.split import Split
 from siamese_core.errors import DataError
 from siamese_core.progress import Progress, track
 
+_FORMAT = 1
 _EXAMPLES = 5
 _BLOCK = 2**20
 _LONG_FILE = 2**25  # bytes; shorter ones are read before a progress bar is of use
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The part of a list that goes into JSON."""
+
+    duplicates: int
 
 
 @dataclass(frozen=True)
@@ -58,23 +64,23 @@ class PairList:
         return cls([], np.empty((0, 2), np.int32), np.empty(0, np.bool_), None, 0)
 
     def save(self, folder: Path) -> None:
-        """Writes `images.parquet` and `pairs.parquet`."""
+        """Write `images.parquet`, `pairs.parquet` and `pairs.json`."""
         write_table(folder / "images.parquet", pd.DataFrame({"path": self.images}, dtype="str"))
         columns = {"a": self.pairs[:, 0], "b": self.pairs[:, 1], "same": self.same}
         columns |= {} if self.folds is None else {"fold": self.folds}
         write_table(folder / "pairs.parquet", pd.DataFrame(columns))
-        write_json(folder / "pairs.json", {"duplicates": self.duplicates})
+        write_record(folder / "pairs.json", _Counts(self.duplicates), _FORMAT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads what `save` wrote."""
+        """Read a folder that `save` wrote."""
         table = read_table(folder / "pairs.parquet")
         return cls(
             images=read_table(folder / "images.parquet")["path"].tolist(),
             pairs=table[["a", "b"]].to_numpy(np.int32),
             same=table["same"].to_numpy(np.bool_),
             folds=table["fold"].to_numpy(np.int32) if "fold" in table else None,
-            duplicates=read_json(folder / "pairs.json")["duplicates"],
+            duplicates=read_record(_Counts, folder / "pairs.json", _FORMAT).duplicates,
         )
 
     def summary(self) -> dict[str, Any]:
@@ -84,7 +90,7 @@ class PairList:
 
 
 class FilesBelow:
-    """Looks for files below a folder."""
+    """Images that are files below a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -98,7 +104,7 @@ class FilesBelow:
                 yield os.path.relpath(os.path.join(folder, name), self._root).replace(os.sep, "/")
 
     def why_not(self, image: str) -> str | None:
-        """Whether the file, or its folder, does not exist."""
+        """Tell a missing file from a missing folder."""
         path = self._root / image
         if os.path.isfile(path):
             return None
@@ -106,14 +112,14 @@ class FilesBelow:
 
 
 def read_pairs(path: Path, root: Path) -> PairList:
-    """Reads a file of pairs whose images are files below a folder; see `read_pairs_of`."""
+    """Read a file of pairs whose images are files below a folder; see `read_pairs_of`."""
     return read_pairs_of(path, FilesBelow(root))
 
 
 def read_pairs_of(path: Path, lookup: Lookup) -> PairList:
-    """Reads a file of pairs, in either format.
+    """Read a file of pairs, in either format.
 
-    A CSV has the columns `path_a,path_b,same` and, if it likes, `fold`, in any order; same is 1, 0, true or false;
+    A CSV has the columns `path_a,path_b,same` and optionally `fold`, in any order; same is 1, 0, true or false;
     paths are below the root, or absolute. LFW's format (Huang et al. 2007, "Labeled Faces in the Wild") starts with
     N or FOLDS and N, tab-separated; then come, for each fold, N lines `NAME i j` (same) and N lines
     `NAME1 i NAME2 j` (different). The image is NAME/NAME_000i.jpg; the folder NAME lies anywhere below the root.
@@ -131,25 +137,6 @@ def read_pairs_of(path: Path, lookup: Lookup) -> PairList:
         return _collect(rows, path, lookup, has_folds)
 
 
-def read_held_out_pairs(path: Path, manifest: Manifest, split: Split) -> PairList:
-    """Reads a file of pairs of the manifest's images, all of test identities.
-
-    Args:
-        path: CSV `path_a,path_b,same[,fold]` with paths as in the manifest (below `data_dir`), or LFW's format, whose
-            NAME is a folder anywhere below `data_dir`.
-        manifest: The images that there are; their files are not looked at.
-        split: Their parts.
-
-    Raises:
-        DataError: The file is wrong, an image is unknown or in quarantine, or an identity is not in the test part:
-            the encoder or the thresholds have seen it, and what such a pair measures is no promise about strangers.
-    """
-    listed = read_pairs_of(path, _InManifest(manifest))
-    identities = manifest.ok["identity"].to_numpy()[rows_of(manifest, listed.images)]
-    _refuse_seen(sorted(set(identities.tolist())), split, path)
-    return listed
-
-
 def rows_of(manifest: Manifest, images: list[str]) -> Indices:
     """(n,) int64 rows of the image store, by the paths of readable images."""
     paths = manifest.ok["path"].to_numpy().astype(str)
@@ -157,7 +144,7 @@ def rows_of(manifest: Manifest, images: list[str]) -> Indices:
     return order[np.searchsorted(paths, images, sorter=order)]
 
 
-class _Watched(io.FileIO):
+class _WatchedFile(io.FileIO):
     """A file whose reading is counted."""
 
     progress: Progress | None = None
@@ -171,8 +158,8 @@ class _Watched(io.FileIO):
 
 @contextmanager
 def _open(path: Path) -> Iterator[TextIO]:
-    """The file as text; how far a long one is read shows."""
-    raw = _Watched(path)
+    """Open a file as text, with a progress bar where it is long."""
+    raw = _WatchedFile(path)
     with io.TextIOWrapper(io.BufferedReader(raw, _BLOCK), encoding="utf-8-sig", newline="") as file:
         if (size := os.fstat(raw.fileno()).st_size) < _LONG_FILE:
             yield file
@@ -182,7 +169,7 @@ def _open(path: Path) -> Iterator[TextIO]:
 
 
 class _Images:
-    """Numbers images in the order in which they come; `a.jpg` and `./a.jpg` are one."""
+    """Numbers of images in the order in which they come; `a.jpg` and `./a.jpg` are one."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -190,8 +177,8 @@ class _Images:
         self._numbers: dict[str, int] = {}
 
     def number(self, path: str, line: int) -> int:
-        found = self._numbers.get(path)
-        return self._add(path, line) if found is None else found
+        number = self._numbers.get(path)
+        return self._add(path, line) if number is None else number
 
     def _add(self, path: str, line: int) -> int:
         plain = posixpath.normpath(path)
@@ -205,31 +192,32 @@ class _Images:
 
 def _collect(rows: Iterable[Row], path: Path, lookup: Lookup, has_folds: bool) -> PairList:
     images = _Images()
-    flat, answers, numbers = array("i"), array("b"), array("i")
+    flat_pairs, answers, fold_numbers = array("i"), array("b"), array("i")
     for line, path_a, path_b, same, fold in rows:
         first, second = images.number(path_a, line), images.number(path_b, line)
         if first == second:
             raise DataError(f"{path}, line {line}: compares {path_a!r} with itself, which proves nothing; remove it.")
-        flat.append(first)
-        flat.append(second)
+        flat_pairs.append(first)
+        flat_pairs.append(second)
         answers.append(same)
         if has_folds:
-            numbers.append(fold)
+            fold_numbers.append(fold)
     if not answers:
         raise DataError(f"{path} has a header but no pairs.")
     _refuse_missing(images, path, lookup)
-    pairs = np.frombuffer(flat, np.int32).reshape(-1, 2)
-    answered = np.frombuffer(answers, np.bool_)
-    kept = _first_rows(pairs, answered, images.paths, path)
-    folds = np.frombuffer(numbers, np.int32)[kept] if has_folds else None
-    listed = PairList(images.paths, pairs[kept], answered[kept], folds, int((~kept).sum()))
-    _check_kinds(listed, path)
-    return listed
+    pairs = np.frombuffer(flat_pairs, np.int32).reshape(-1, 2)
+    answer = np.frombuffer(answers, np.bool_)
+    first_rows = _first_rows(pairs, answer, images.paths, path)
+    folds = np.frombuffer(fold_numbers, np.int32)[first_rows] if has_folds else None
+    duplicates = int((~first_rows).sum())
+    pair_list = PairList(images.paths, pairs[first_rows], answer[first_rows], folds, duplicates)
+    _check_kinds(pair_list, path)
+    return pair_list
 
 
 def _refuse_missing(images: _Images, path: Path, lookup: Lookup) -> None:
-    listed = zip(images.paths, images.lines, strict=True)
-    missing = [(image, line, why) for image, line in listed if (why := lookup.why_not(image))]
+    places = zip(images.paths, images.lines, strict=True)
+    missing = [(image, line, why) for image, line in places if (why := lookup.why_not(image))]
     if not missing:
         return
     examples = ", ".join(f"{image} (line {line}, {why})" for image, line, why in missing[:_EXAMPLES])
@@ -251,66 +239,20 @@ def _first_rows(
     if len(contradictions):
         a, b = (images[image] for image in pairs[order[contradictions[0]]])
         raise DataError(f"{path} lists {a!r} and {b!r} as same and as different; remove the wrong row.")
-    kept = np.ones(len(pairs), np.bool_)
-    kept[order[1:][again]] = False
-    return kept
+    first = np.ones(len(pairs), np.bool_)
+    first[order[1:][again]] = False
+    return first
 
 
-def _check_kinds(listed: PairList, path: Path) -> None:
-    if listed.same.all() or not listed.same.any():
-        there, absent = ("same", "different") if listed.same.all() else ("different", "same")
-        raise DataError(f"{path} has only {there} pairs ({len(listed.same):,}); add {absent} pairs: both are needed.")
-    if listed.folds is None:
+def _check_kinds(pairs: PairList, path: Path) -> None:
+    if pairs.same.all() or not pairs.same.any():
+        there, absent = ("same", "different") if pairs.same.all() else ("different", "same")
+        raise DataError(f"{path} has only {there} pairs ({len(pairs.same):,}); add {absent} pairs: both are needed.")
+    if pairs.folds is None:
         return
-    genuine, impostor = (set(np.unique(listed.folds[chosen]).tolist()) for chosen in (listed.same, ~listed.same))
+    genuine, impostor = (set(np.unique(pairs.folds[kind]).tolist()) for kind in (pairs.same, ~pairs.same))
     if incomplete := sorted(genuine ^ impostor):
         there = "same" if incomplete[0] in genuine else "different"
         raise DataError(f"{path}: fold {incomplete[0]} has only {there} pairs; each fold needs both kinds.")
     if len(genuine) < 2:
         raise DataError(f"{path} has only one fold; name at least 2, or remove the column for none.")
-
-
-class _InManifest:
-    """Looks for images among the files that ingest found."""
-
-    place = "among the readable images of data_dir"
-    advice = "Remove their pairs, mend the files, or write each path as it is below data_dir, such as {}."
-
-    def __init__(self, manifest: Manifest) -> None:
-        table = manifest.table
-        self._reasons = dict(zip(manifest.quarantined["path"], manifest.quarantined["reason"], strict=True))
-        self._paths = set(table["path"].tolist())
-        self._folders = {folder for identity in table["identity"].unique() for folder in _with_parents(identity)}
-        self.advice = self.advice.format(next(iter(manifest.ok["path"]), "NAME/1.jpg"))
-
-    def folders(self) -> Iterable[str]:
-        """Every folder with an image at some depth."""
-        return self._folders
-
-    def why_not(self, image: str) -> str | None:
-        """Whether it is in quarantine, and for what reason, or unknown."""
-        if image in self._reasons:
-            return f"in quarantine: {self._reasons[image]}"
-        if image in self._paths:
-            return None
-        return "no such image" if posixpath.dirname(image) in self._folders else "no such folder"
-
-
-def _with_parents(folder: str) -> Iterable[str]:
-    while folder:
-        yield folder
-        folder = posixpath.dirname(folder)
-
-
-def _refuse_seen(identities: list[str], split: Split, path: Path) -> None:
-    parts = dict(zip(split.table["identity"], split.table["split"], strict=True))
-    seen = [(identity, parts[identity]) for identity in identities if parts[identity] != "test"]
-    if not seen:
-        return
-    examples = ", ".join(f"{identity} ({part})" for identity, part in seen[:_EXAMPLES])
-    more = " …" if len(seen) > _EXAMPLES else ""
-    raise DataError(
-        f"{path} compares {len(identities):,} identities, of which {len(seen):,} do not test: {examples}{more}. "
-        "Training or calibration sees them, so the figure would be no promise about strangers. List every identity of "
-        "the file as test in split_file (a CSV identity,split), or remove these pairs."
-    )

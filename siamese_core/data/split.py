@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count, islice
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from siamese_core.arrays import Indices
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import SplitConfig
 from siamese_core.data.manifest import Manifest
 from siamese_core.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 PARTS = ("train", "calibration", "test")
-# Fewest identities, of which this many have at least two images: what thresholds and errors can be made of.
+# Fewest identities with at least two images each, for there to be thresholds and errors.
 MIN_IDENTITIES = {"train": 2, "calibration": 2, "test": 2}
 
 
@@ -37,17 +40,17 @@ class Split:
         """The identities of a part, sorted."""
         return self.table.loc[self.table["split"] == part, "identity"].tolist()
 
-    def rows(self, manifest: Manifest, part: str) -> npt.NDArray[np.int64]:
+    def rows(self, manifest: Manifest, part: str) -> Indices:
         """Rows of the image store whose identity is in a part, (n,) int64, ascending."""
         return np.flatnonzero(manifest.ok["identity"].isin(self.identities(part)).to_numpy())
 
     def save(self, folder: Path) -> None:
-        """Writes `split.parquet`."""
+        """Write `split.parquet`."""
         write_table(folder / "split.parquet", self.table)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads `split.parquet`."""
+        """Read `split.parquet`."""
         return cls(read_table(folder / "split.parquet"))
 
     def summary(self) -> dict[str, Any]:
@@ -56,14 +59,14 @@ class Split:
 
 
 def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None = None) -> Split:
-    """Assigns every identity to a part.
+    """Assign every identity to a part.
 
     An identity's part follows from the salted hash of its name alone, so it never changes when others come or
     go. Where `split_file` lists an identity, the file wins. An identity that the file does not list follows the
     hash, except that it never joins `test` when the file names test identities: then the file defines the test.
 
     Args:
-        manifest: The images that were found.
+        manifest: The images.
         config: Shares and salt.
         split_file: CSV with the columns `identity,split`; split is train, calibration or test.
 
@@ -74,15 +77,15 @@ def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None 
         DataError: The file is wrong, or a part has too few identities.
     """
     images_per_identity = manifest.ok.groupby("identity").size()
-    listed = read_split_file(split_file) if split_file else {}
-    _refuse_strangers(listed, images_per_identity.index, split_file)
+    assigned = read_split_file(split_file) if split_file else {}
+    _refuse_strangers(assigned, images_per_identity.index, split_file)
     hashed = {
-        name: hashed_part(name, config, may_test="test" not in listed.values()) for name in images_per_identity.index
+        name: hashed_part(name, config, may_test="test" not in assigned.values()) for name in images_per_identity.index
     }
-    parts = {name: listed.get(name, part) for name, part in hashed.items()}
+    parts = {name: assigned.get(name, part) for name, part in hashed.items()}
     table = pd.DataFrame({"identity": list(parts), "split": list(parts.values())}).astype("str")
     table = table.sort_values("identity", ignore_index=True)
-    _check_sizes(table, images_per_identity, config, from_file=bool(listed))
+    _check_sizes(table, images_per_identity, config, from_file=bool(assigned))
     return Split(table)
 
 
@@ -99,7 +102,7 @@ def hashed_part(identity: str, config: SplitConfig, may_test: bool = True) -> st
 
 
 def read_split_file(path: Path) -> dict[str, str]:
-    """Reads a CSV with the columns `identity,split`.
+    """Read a CSV with the columns `identity,split`.
 
     Raises:
         DataError: The file is missing, its header or a part's name is wrong, or an identity is listed twice.
@@ -125,16 +128,16 @@ def read_split_file(path: Path) -> dict[str, str]:
     return dict(zip(table["identity"], table["split"], strict=True))
 
 
-def _refuse_strangers(listed: dict[str, str], known: Iterable[str], path: Path | None) -> None:
-    strangers = sorted(set(listed) - set(known))
-    if listed and len(strangers) == len(listed):
+def _refuse_strangers(assigned: dict[str, str], identities: Iterable[str], path: Path | None) -> None:
+    strangers = sorted(set(assigned) - set(identities))
+    if assigned and len(strangers) == len(assigned):
         raise DataError(
-            f"None of the {len(listed)} identities in split_file {path} has an image (the first is {strangers[0]!r}). "
-            f"An identity is a folder's path below data_dir, such as {next(iter(known))!r}."
+            f"None of the {len(assigned)} identities in split_file {path} has an image, such as {strangers[0]!r}. "
+            f"An identity is a folder's path below data_dir, such as {next(iter(identities))!r}."
         )
     if strangers:
         names = ", ".join(strangers[:5]) + (" …" if len(strangers) > 5 else "")
-        print(f"split_file {path} lists {len(strangers)} identities without a readable image: {names}")
+        logger.warning(f"split_file {path} lists {len(strangers)} identities without a readable image: {names}")
 
 
 def _check_sizes(table: pd.DataFrame, images: pd.Series[int], config: SplitConfig, from_file: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -11,10 +11,18 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from siamese_core.arrays import Pixels
-from siamese_core.artifact import read_json, write_json
+from siamese_core.artifact import read_record, write_record
 from siamese_core.config import ImageConfig
 
-_PIXELS, _SPEC = "images.u8", "images.json"
+_PIXELS, _SPEC, _FORMAT = "images.u8", "images.json", 1
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """The JSON beside the pixels."""
+
+    shape: tuple[int, int, int, int]
+    config: ImageConfig
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,8 @@ class ImageStore:
 
     Attributes:
         images: (N, size, size, channels) uint8, memory-mapped: rows are read from disk when they are used.
-        config: How the images were prepared.
-        folder: Where the files lie.
+        config: Their preparation.
+        folder: The files' place.
     """
 
     images: Pixels
@@ -35,19 +43,18 @@ class ImageStore:
         return len(self.images)
 
     def save(self, folder: Path) -> None:
-        """Copies the files; memory use does not grow with the number of images."""
+        """Copy the files; memory use does not grow with the number of images."""
         for name in (_PIXELS, _SPEC):
             shutil.copyfile(self.folder / name, folder / name)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Maps the files of a folder that a `StoreWriter` or `save` wrote."""
-        spec = read_json(folder / _SPEC)
-        shape = tuple(spec["shape"])
-        if shape[0] == 0:
-            return cls(np.empty(shape, np.uint8), ImageConfig(**spec["config"]), folder)
-        images = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape)
-        return cls(images, ImageConfig(**spec["config"]), folder)
+        """Map the files of a folder that a `StoreWriter` or `save` wrote."""
+        spec = read_record(_Spec, folder / _SPEC, _FORMAT)
+        if spec.shape[0] == 0:
+            return cls(np.empty(spec.shape, np.uint8), spec.config, folder)
+        images = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=spec.shape)
+        return cls(images, spec.config, folder)
 
     def summary(self) -> dict[str, Any]:
         """Count, shape and size of the images."""
@@ -59,7 +66,7 @@ class ImageStore:
 
 
 class StoreWriter:
-    """Writes an image store image by image, with the memory of one image.
+    """A writer of an image store, image by image, with the memory of one image.
 
     Use as a context manager; `folder` must exist. The store is complete when the block ends without an error.
     """
@@ -73,11 +80,11 @@ class StoreWriter:
         return self
 
     def append(self, pixels: Pixels) -> None:
-        """Adds one prepared image, (size, size, channels) uint8."""
+        """Add one prepared image, (size, size, channels) uint8."""
         self.extend(pixels[np.newaxis])
 
     def extend(self, images: Pixels) -> None:
-        """Adds prepared images, (n, size, size, channels) uint8."""
+        """Add prepared images, (n, size, size, channels) uint8."""
         assert self._file is not None, "StoreWriter is used outside of its with block"
         self._file.write(np.ascontiguousarray(images).data)
         self._count += len(images)
@@ -88,5 +95,5 @@ class StoreWriter:
         assert self._file is not None
         self._file.close()
         if kind is None:
-            shape = [self._count, self._config.size, self._config.size, self._config.channels]
-            write_json(self._folder / _SPEC, {"shape": shape, "config": asdict(self._config)})
+            shape = (self._count, self._config.size, self._config.size, self._config.channels)
+            write_record(self._folder / _SPEC, _Spec(shape, self._config), _FORMAT)

@@ -189,7 +189,7 @@ def test_unchanged_data_and_code_come_from_the_cache(project: Project, first_run
 
 
 def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, first_run: Any) -> None:
-    path = project.folder / "siamese_core" / "model_card.py"
+    path = project.folder / "siamese_core" / "report" / "model_card.py"
     before = path.read_text()
     assert '"Intended use"' in before
     path.write_text(before.replace('"Intended use"', '"What it is for"'))
@@ -210,7 +210,7 @@ def test_a_comment_in_the_loss_and_an_edited_csv_run_what_depends_on_them_alone(
     project: Project, first_run: Any, metadata: Path
 ) -> None:
     """Equal weights leave calibrate to the cache; the evaluation now knows a champion, so register runs too."""
-    path = project.folder / "siamese_core" / "losses.py"
+    path = project.folder / "siamese_core" / "triplets" / "losses.py"
     before, rows = path.read_text(), metadata.read_text()
     path.write_text(before + "# a comment\n")
     metadata.write_text(rows + rows.splitlines()[-1] + "\n")  # says the same twice
@@ -269,7 +269,7 @@ def test_pairs_of_identities_that_train_stop_the_run_before_it_trains(
         project.write_config("seen.yaml", data_dir=str(data), model_name="letters", **QUICK, **protocols)
     )
     assert done.returncode == 1
-    assert "do not test: letters/U+" in done.stderr
+    assert "are not held out for testing: letters/U+" in done.stderr
     assert "as test in split_file" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "train" not in statuses()

@@ -9,8 +9,9 @@ import pytest
 
 from siamese_core.calibration.operating_points import calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, SplitConfig
+from siamese_core.data.held_out_pairs import read_held_out_pairs
 from siamese_core.data.manifest import Manifest, make_table
-from siamese_core.data.pair_lists import PairList, read_held_out_pairs, rows_of
+from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.data.split import Split, make_split
 from siamese_core.data.store import ImageStore
 from siamese_core.errors import DataError
@@ -76,7 +77,10 @@ def test_both_formats_find_the_images_without_their_files(tmp_path: Path) -> Non
         ("test/Al_Bo/Al_Bo_0003.jpg,test/Cy/Cy_0001.jpg,0", r"Al_Bo_0003.jpg \(line 4, in quarantine: truncated\)"),
         ("test/Cy/Cy_0009.jpg,test/Al_Bo/Al_Bo_0001.jpg,0", r"1 of the 4 .*Cy_0009.jpg \(line 4, no such image\)"),
         ("Cy/Cy_0001.jpg,test/Al_Bo/Al_Bo_0001.jpg,0", r"no such folder\).*as it is below data_dir, such as test/Al_B"),
-        ("train/Dee/Dee_0001.jpg,test/Cy/Cy_0001.jpg,0", r"3 identities, of which 1 do not test: train/Dee \(train\)"),
+        (
+            "train/Dee/Dee_0001.jpg,test/Cy/Cy_0001.jpg,0",
+            r"3 identities, of which 1 are not held out for testing: train/Dee \(train\)",
+        ),
         ("test/Cy/Cy_0001.jpg,train/Eve/Eve_0001.jpg,0", r"train/Eve \(calibration\).* as test in split_file"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_row_that_repeats_is_no_trouble(file: Path, manifest: Manifest) -> Non
             "line 4: age of 'people/ada' is '5', but '3' in line 2; keep one",
         ),
         ("identity,age\npeople/ada,3\npeople/ada,\n", "line 3: age of 'people/ada' is 'empty', but '3' in line 2"),
-        ("path,age\npeople/bob/broken.jpg,3\n", "lists no test image; of 'people/ada/1.jpg', for example"),
+        ("path,age\npeople/bob/broken.jpg,3\n", "lists no test image, such as 'people/ada/1.jpg'"),
         (b"path,age\npeople/ad\xe4/1.jpg,3\n", "is not UTF-8 text"),
         ('path,age\n"' + "x" * 200_000, "cannot be read as CSV: field larger than"),
     ],

@@ -1,0 +1,81 @@
+"""Pairs that a user brings for the test part: every image is readable, every identity is held out."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from pathlib import Path
+
+from siamese_core.data.manifest import Manifest
+from siamese_core.data.pair_lists import PairList, read_pairs_of, rows_of
+from siamese_core.data.split import Split
+from siamese_core.errors import DataError
+
+_EXAMPLES = 5
+
+
+def read_held_out_pairs(path: Path, manifest: Manifest, split: Split) -> PairList:
+    """Read a file of pairs of the manifest's images, all of test identities.
+
+    Args:
+        path: CSV `path_a,path_b,same[,fold]` with paths as in the manifest (below `data_dir`), or LFW's format, whose
+            NAME is a folder anywhere below `data_dir`.
+        manifest: The images that there are; their files are not looked at.
+        split: Their parts.
+
+    Raises:
+        DataError: The file is wrong, an image is unknown or in quarantine, or an identity is not in the test part:
+            the encoder or the thresholds have seen it, and its error rates are no promise about strangers.
+    """
+    pairs = read_pairs_of(path, _ImagesOfManifest(manifest))
+    identities = manifest.ok["identity"].to_numpy()[rows_of(manifest, pairs.images)]
+    _refuse_seen(sorted(set(identities.tolist())), split, path)
+    return pairs
+
+
+class _ImagesOfManifest:
+    """Images that ingest found."""
+
+    place = "among the readable images of data_dir"
+
+    def __init__(self, manifest: Manifest) -> None:
+        table, quarantine = manifest.table, manifest.quarantined
+        self._reasons = dict(zip(quarantine["path"], quarantine["reason"], strict=True))
+        self._paths = set(table["path"].tolist())
+        self._folders = {folder for identity in table["identity"].unique() for folder in _with_parents(identity)}
+        example = next(iter(manifest.ok["path"]), "NAME/1.jpg")
+        self.advice = (
+            f"Remove their pairs, mend the files, or write each path as it is below data_dir, such as {example}."
+        )
+
+    def folders(self) -> Iterable[str]:
+        """Every folder with an image at some depth."""
+        return self._folders
+
+    def why_not(self, image: str) -> str | None:
+        """Tell an image in quarantine, with its reason, from an unknown one."""
+        if image in self._reasons:
+            return f"in quarantine: {self._reasons[image]}"
+        if image in self._paths:
+            return None
+        return "no such image" if posixpath.dirname(image) in self._folders else "no such folder"
+
+
+def _with_parents(folder: str) -> Iterable[str]:
+    while folder:
+        yield folder
+        folder = posixpath.dirname(folder)
+
+
+def _refuse_seen(identities: list[str], split: Split, path: Path) -> None:
+    parts = dict(zip(split.table["identity"], split.table["split"], strict=True))
+    seen = [(identity, parts[identity]) for identity in identities if parts[identity] != "test"]
+    if not seen:
+        return
+    examples = ", ".join(f"{identity} ({part})" for identity, part in seen[:_EXAMPLES])
+    more = " …" if len(seen) > _EXAMPLES else ""
+    raise DataError(
+        f"{path} compares {len(identities):,} identities, of which {len(seen):,} are not held out for testing: "
+        f"{examples}{more}. Training or calibration sees them, so their error rates say nothing about strangers. List "
+        "every identity of the file as test in split_file (a CSV identity,split), or remove these pairs."
+    )
