@@ -36,10 +36,11 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     logger.info("loading Great Expectations")  # seconds, and only this step needs it
     import great_expectations as gx
 
+    images, identities = image_table(manifest), identity_table(manifest)
+    logger.info(f"checking {len(images):,} images of {len(identities):,} identities")
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("manifest")
-    images, identities = image_table(manifest), identity_table(manifest)
     pairable = identities[identities["images"] >= 2]
     suites: list[tuple[str, pd.DataFrame, Iterator[_Rule]]] = [
         ("files", manifest.table.assign(label=_file_labels(manifest)), _file_rules(config)),

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from siamese_core.errors import SiameseError
 
-_OURS = ("siamese_core", "siamese_integrations")
+_OURS = ("siamese_core", "siamese_integrations", "steps")
 # Messages of libraries that say nothing a user could act on.
 _NOISE = (
     "Failed to disable MLflow autologging",  # ZenML tries frameworks that are not installed

@@ -1,11 +1,14 @@
 """Conclude: the outcome of a retraining run, in words."""
 
+import logging
 from typing import Annotated
 
 from zenml import get_step_context, log_metadata, step
 
 from siamese_core.data.manifest import Manifest
 from siamese_integrations.mlflow_registry import promotion_of
+
+logger = logging.getLogger(__name__)
 
 
 # Never cached: it tells of this run.
@@ -20,5 +23,5 @@ def conclude(version: str, manifest: Manifest, model_name: str) -> Annotated[str
     else:
         words = f"nothing has changed since {model_name} version {version} ({images:,} images): nothing was trained"
     log_metadata({"conclusion": words})
-    print(words)
+    logger.info(words)
     return words

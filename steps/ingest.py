@@ -1,6 +1,7 @@
 """Ingest: from a folder tree to the image manifest and the image store."""
 
 import atexit
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +15,8 @@ from siamese_core.data.ingest import ingest as read_images
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
 from siamese_integrations.previous_ingest import PROVENANCE, find_previous, provenance
+
+logger = logging.getLogger(__name__)
 
 
 # Never cached: only a look at the folder tells whether it has changed. The steps after it are cached by content.
@@ -34,9 +37,9 @@ def ingest(
     result = read_images(source, Path(folder), images, previous=find_previous(origin))
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
     count = result.manifest.summary()
-    print(
+    logger.info(
         f"{count['images']:,} images of {count['identities']:,} identities, {count['quarantined']:,} files quarantined"
     )
     if result.reused:
-        print(f"{result.reused:,} files have not changed and were not read again")
+        logger.info(f"{result.reused:,} files have not changed and were not read again")
     return result.manifest, result.store, result.index

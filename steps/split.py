@@ -1,5 +1,6 @@
 """Split: which identities train, calibrate and test, and the user's protocols held against it."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,8 @@ from siamese_core.data.split import Split, make_split
 from siamese_core.evaluation.one_shot_layout import one_shot_paths
 from siamese_core.input_file import InputFile
 from siamese_integrations.zenml_cache import depends_on_code
+
+logger = logging.getLogger(__name__)
 
 
 @step(cache_policy=depends_on_code(__file__))
@@ -31,10 +34,10 @@ def split(
     artifact: the machine that evaluates may see neither the file nor the images.
     """
     parts = make_split(manifest, split, Path(split_file.path) if split_file else None)
-    print("identities: " + ", ".join(f"{count:,} {part}" for part, count in parts.summary().items()))
+    logger.info("identities: " + ", ".join(f"{count:,} {part}" for part, count in parts.summary().items()))
     pair_list = read_held_out_pairs(Path(pairs.path), manifest, parts) if pairs else PairList.empty()
     if pairs:
-        print(f"{pairs.path}: " + ", ".join(f"{count:,} {kind}" for kind, count in pair_list.summary().items()))
+        logger.info(f"{pairs.path}: " + ", ".join(f"{count:,} {kind}" for kind, count in pair_list.summary().items()))
     if one_shot:
         one_shot_paths(manifest, parts)
     if metadata:

@@ -1,5 +1,6 @@
 """Validate: Great Expectations on the manifest; an error-level failure stops the run."""
 
+import logging
 from typing import Annotated, Any
 
 from zenml import save_artifact, step
@@ -14,6 +15,8 @@ from siamese_core.report.data_page import data_page
 from siamese_integrations.great_expectations_suite import run_checks
 from siamese_integrations.zenml_cache import depends_on_code
 
+logger = logging.getLogger(__name__)
+
 
 @step(cache_policy=depends_on_code(__file__))
 def validate(
@@ -23,7 +26,7 @@ def validate(
     checks, raw = run_checks(manifest, validation)
     report, page = report_json(checks, manifest, raw), HTMLString(data_page(checks, manifest, store))
     for check in failures(checks, "warning"):
-        print(f"warning: {describe(check).strip(' -')}")
+        logger.warning(f"warning: {describe(check).strip(' -')}")
     if errors := failures(checks, "error"):
         # The outputs of a failed step are not stored, and a failed check is when the report is read.
         save_artifact(report, "data_report")
