@@ -88,7 +88,7 @@ class Project:
         self.folder = folder
 
     def run(self, *command: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs a console command of the environment, in the copy or in another folder."""
+        """Run a console command of the environment, in the copy or in another folder."""
         binary = Path(sys.executable).parent / command[0]
         return subprocess.run(
             [str(binary), *command[1:]],
@@ -137,7 +137,7 @@ def project(session_folder: Path) -> Iterator[Project]:
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Callable[[dict[str, int]], Path]:
-    """Makes a folder of noise images: identity → how many."""
+    """A maker of folders of noise images, by the number of images of each identity."""
 
     def make(sizes: dict[str, int]) -> Path:
         from PIL import Image

@@ -1,9 +1,12 @@
 """The whole pipeline, as a user runs it: `zenml pipeline run` in a copy of the checkout."""
 
 import json
+import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +93,12 @@ class TestFirstRun:
         text = first_run.stdout + first_run.stderr
         for noise in ("Traceback", "Warning", "warning:", "Skipping registering", "INFO mlflow", "Failed to"):
             assert noise not in text.replace("warning: at least 99% of the files", ""), noise
+
+    def test_a_line_of_ours_is_stored_once_with_its_step(self, data: Path) -> None:
+        (log,) = last_run().steps["ingest"].log_collection
+        stored = "".join(path.read_text() for path in (Path(log.uri), *Path(log.uri).rglob("*")) if path.is_file())
+        assert stored.count(f"looking through {data}") == 1
+        assert stored.count("files quarantined") == 1
 
     def test_no_artifact_is_pickled(self) -> None:
         from zenml.client import Client
@@ -185,6 +194,24 @@ class TestFirstRun:
 def test_unchanged_data_and_code_come_from_the_cache(project: Project, first_run: Any) -> None:
     done = project.pipeline(project.folder / "configs" / "quick.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed"}
+
+
+def test_an_ingest_whose_classes_have_moved_is_one_clear_line(project: Project, first_run: Any, data: Path) -> None:
+    """ZenML stores the path of an artifact's class, which a later version may not have."""
+    database = Path(os.environ["ZENML_CONFIG_PATH"]) / "local_stores" / "default_zen_store" / "zenml.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        moved = "REPLACE(data_type, 'siamese_core.data.manifest', 'siamese_core.manifest')"
+        changes = connection.execute(f"UPDATE artifact_version SET data_type = {moved} WHERE data_type <> {moved}")
+        assert changes.rowcount > 0
+    done = project.pipeline(project.folder / "configs" / "quick.yaml")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    (line,) = [line for line in output.splitlines() if "siamese_core.manifest" in line]
+    assert "the last ingest cannot be read" in line
+    assert "reading every file again" in line
+    assert "Traceback" not in output
+    assert f"ingest: {len(list(data.rglob('*.png'))) + 2:,} files" in output
     assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed"}
 
 

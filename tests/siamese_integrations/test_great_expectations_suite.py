@@ -8,7 +8,6 @@ from PIL import Image
 from siamese_core.config import ImageConfig, ValidationConfig
 from siamese_core.data.checks import Check, describe, failures, report_json
 from siamese_core.data.ingest import ingest
-from siamese_core.data.manifest import Manifest
 from siamese_core.report.data_page import data_page
 from siamese_integrations.great_expectations_suite import run_checks
 
@@ -16,37 +15,37 @@ MakeFolder = Callable[[dict[str, int]], Path]
 PEOPLE = {f"p{i}": 3 for i in range(8)}
 
 
-def check(folder: Path, config: ValidationConfig | None = None) -> tuple[Manifest, list[Check]]:
+def check(folder: Path, config: ValidationConfig | None = None) -> list[Check]:
     store = folder.parent / "store"
     store.mkdir(exist_ok=True)
     manifest = ingest(folder, store, ImageConfig(size=16, color="grey")).manifest
-    return manifest, run_checks(manifest, config or ValidationConfig())[0]
+    return run_checks(manifest, config or ValidationConfig())[0]
 
 
 def test_good_data_pass_everything(image_folder: MakeFolder) -> None:
-    _, checks = check(image_folder(PEOPLE))
-    assert [found.title for found in checks if not found.passed] == []
+    checks = check(image_folder(PEOPLE))
+    assert [outcome.title for outcome in checks if not outcome.passed] == []
     assert len(checks) >= 14
 
 
 def test_an_image_under_two_identities_stops_and_names_both(image_folder: MakeFolder) -> None:
     folder = image_folder(PEOPLE)
     (folder / "p1" / "copy.png").write_bytes((folder / "p0" / "0.png").read_bytes())
-    _, checks = check(folder)
+    checks = check(folder)
     (error,) = failures(checks, "error")
     assert error.examples == ["p0/0.png = p1/copy.png"]
     assert "validation.cross_identity_duplicates" in describe(error)
-    _, checks = check(folder, ValidationConfig(cross_identity_duplicates="warning"))
+    checks = check(folder, ValidationConfig(cross_identity_duplicates="warning"))
     assert not failures(checks, "error")
     assert failures(checks, "warning")
-    _, checks = check(folder, ValidationConfig(cross_identity_duplicates="off"))
+    checks = check(folder, ValidationConfig(cross_identity_duplicates="off"))
     assert not failures(checks, "warning")
 
 
 def test_a_copy_within_an_identity_only_warns(image_folder: MakeFolder) -> None:
     folder = image_folder(PEOPLE)
     (folder / "p1" / "copy.png").write_bytes((folder / "p1" / "0.png").read_bytes())
-    _, checks = check(folder)
+    checks = check(folder)
     assert not failures(checks, "error")
     (warning,) = failures(checks, "warning")
     assert warning.examples == ["p1/0.png = p1/copy.png"]
@@ -55,12 +54,12 @@ def test_a_copy_within_an_identity_only_warns(image_folder: MakeFolder) -> None:
 def test_unreadable_files_warn_first_and_stop_when_they_are_many(image_folder: MakeFolder) -> None:
     folder = image_folder(PEOPLE)
     (folder / "p0" / "bad.png").touch()
-    _, checks = check(folder)
+    checks = check(folder)
     assert not failures(checks, "error")
     assert failures(checks, "warning")[0].examples == ["p0/bad.png: empty file (0 bytes)"]
     for i in range(30):
         (folder / "p0" / f"bad{i}.png").touch()
-    _, checks = check(folder)
+    checks = check(folder)
     assert "at least 50% of the files" in failures(checks, "error")[0].title
 
 
@@ -68,13 +67,13 @@ def test_near_empty_images_warn_first_and_stop_when_they_are_many(image_folder: 
     folder = image_folder(PEOPLE)
     for i in range(1):
         Image.fromarray(np.full((20, 20), 200 + i, np.uint8)).save(folder / "p0" / f"blank{i}.png")
-    _, checks = check(folder)
+    checks = check(folder)
     assert not failures(checks, "error")
     assert failures(checks, "warning")[0].examples == ["p0/blank0.png"]
     for i in range(1, 8):
         Image.fromarray(np.full((20, 20), 200 + i, np.uint8)).save(folder / "p0" / f"blank{i}.png")
-    _, checks = check(folder)
-    assert [found.title for found in failures(checks, "error")] == [
+    checks = check(folder)
+    assert [outcome.title for outcome in failures(checks, "error")] == [
         "at least 95% of the images are more than near-empty"
     ]
 
@@ -88,8 +87,8 @@ def test_near_empty_images_warn_first_and_stop_when_they_are_many(image_folder: 
     ],
 )
 def test_too_little_data_stops(image_folder: MakeFolder, sizes: dict[str, int], title: str) -> None:
-    _, checks = check(image_folder(sizes))
-    assert title in [found.title for found in failures(checks, "error")]
+    checks = check(image_folder(sizes))
+    assert title in [outcome.title for outcome in failures(checks, "error")]
 
 
 def test_small_images_and_singletons_warn(image_folder: MakeFolder) -> None:
@@ -98,8 +97,8 @@ def test_small_images_and_singletons_warn(image_folder: MakeFolder) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 9), dtype=np.uint8)).save(
         folder / "lonely" / "a.png"
     )
-    _, checks = check(folder)
-    warned = {found.title: found.examples for found in failures(checks, "warning")}
+    checks = check(folder)
+    warned = {outcome.title: outcome.examples for outcome in failures(checks, "warning")}
     assert warned["width is at least 16 pixels"] == ["lonely/a.png"]
     assert warned["every identity has at least 2 images"] == ["lonely"]
 
@@ -110,8 +109,8 @@ def test_the_report_is_json_and_a_page_of_its_own(image_folder: MakeFolder, tmp_
     folder = image_folder(PEOPLE)
     (folder / "p0" / "<b>.png").touch()
     (tmp_path / "store2").mkdir()
-    found = ingest(folder, tmp_path / "store2", ImageConfig(size=16, color="grey"))
-    manifest, store = found.manifest, found.store
+    result = ingest(folder, tmp_path / "store2", ImageConfig(size=16, color="grey"))
+    manifest, store = result.manifest, result.store
     checks, raw = run_checks(manifest, ValidationConfig())
     report = json.loads(json.dumps(report_json(checks, manifest, raw)))
     assert report["success"]

@@ -155,7 +155,7 @@ def test_inside_the_repository_imports_are_of_the_defining_module() -> None:
     """An import from a package's `__init__.py` would hide the module behind it from the fingerprint."""
     files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.name != "__init__.py"]
     assert len(files) > 100
-    offences = {str(path.relative_to(ROOT)): found for path in files if (found := list(names_from_packages(path)))}
+    offences = {str(path.relative_to(ROOT)): names for path in files if (names := list(names_from_packages(path)))}
     assert offences == {}
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import json
 import os
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,10 @@ from PIL import Image
 
 from siamese_core.config import ImageConfig
 from siamese_core.data.images import decode_image, load_image
-from siamese_core.data.ingest import ingest
+from siamese_core.data.ingest import Ingested, IngestIndex, ingest
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
-from siamese_core.errors import DataError, UnreadableImageError
+from siamese_core.errors import DataError, ModelError, UnreadableImageError
 
 GREY = ImageConfig(size=16, color="grey")
 RGB = ImageConfig(size=16, color="rgb")
@@ -57,10 +59,10 @@ def test_every_format_and_mode_gives_the_same_picture(mode: str, kind: str, conf
         image = image.convert("I") if mode == "I" else image
     else:
         image = plain.convert(mode)
-    found = decode_image(encode(image, kind), config)
-    assert found.pixels.shape == (16, 16, config.channels)
-    np.testing.assert_allclose(found.pixels, load_image(plain, config), atol=6)  # JPEG and WebP are lossy
-    assert (found.width, found.height) == (32, 32)
+    decoded = decode_image(encode(image, kind), config)
+    assert decoded.pixels.shape == (16, 16, config.channels)
+    np.testing.assert_allclose(decoded.pixels, load_image(plain, config), atol=6)  # JPEG and WebP are lossy
+    assert (decoded.width, decoded.height) == (32, 32)
 
 
 def test_16_bits_keep_their_contrast() -> None:
@@ -87,9 +89,9 @@ def test_exif_orientation_is_undone(orientation: int) -> None:
     stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = decode_image(encode(stored, "JPEG", quality=95, exif=exif), RGB)
-    assert (found.width, found.height) == (60, 40)
-    np.testing.assert_allclose(found.pixels, load_image(upright, RGB), atol=30)
+    decoded = decode_image(encode(stored, "JPEG", quality=95, exif=exif), RGB)
+    assert (decoded.width, decoded.height) == (60, 40)
+    np.testing.assert_allclose(decoded.pixels, load_image(upright, RGB), atol=30)
 
 
 def test_crop_keeps_the_centre_and_invert_swaps() -> None:
@@ -150,65 +152,92 @@ def bad_files(folder: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """A folder of good and bad files.
+
+    Attributes:
+        folder: Three identities with two good images each, and bad files.
+        reasons: Path of each bad file → a part of its reason.
+    """
+
+    folder: Path
+    reasons: dict[str, str]
+
+
 @pytest.fixture
-def mixed(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+def mixed(tmp_path: Path) -> Mixed:
     folder = tmp_path / "images"
     reasons = bad_files(folder)
     for identity in ("a", "deep/er/b", "naïve ☃"):
         (folder / identity).mkdir(parents=True)
         for i in range(2):
             (folder / identity / f"{i}.png").write_bytes(encode(photo(30 + i), "PNG"))
-    return folder, reasons
+    return Mixed(folder, reasons)
 
 
-def run(folder: Path, target: Path, config: ImageConfig) -> tuple[Manifest, ImageStore]:
+def run(folder: Path, target: Path, config: ImageConfig) -> Ingested:
     target.mkdir()
-    found = ingest(folder, target, config)
-    return found.manifest, found.store
+    return ingest(folder, target, config)
 
 
-def test_nothing_is_dropped_and_every_reason_is_given(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    folder, reasons = mixed
-    os.close(os.open(bytes(folder / "a") + b"/\xff.png", os.O_CREAT | os.O_WRONLY))
-    manifest, store = run(folder, tmp_path / "store", ImageConfig(size=16, max_pixels=50_000))
-    listed = dict(zip(manifest.quarantined["path"], manifest.quarantined["reason"], strict=True))
-    for path, reason in reasons.items():
-        assert reason in listed.pop(path)
-    assert list(listed.items()) == [("a/\\xff.png", "its name is not valid UTF-8")]
+def test_nothing_is_dropped_and_every_reason_is_given(mixed: Mixed, tmp_path: Path) -> None:
+    os.close(os.open(bytes(mixed.folder / "a") + b"/\xff.png", os.O_CREAT | os.O_WRONLY))
+    result = run(mixed.folder, tmp_path / "store", ImageConfig(size=16, max_pixels=50_000))
+    manifest = result.manifest
+    reasons = dict(zip(manifest.quarantined["path"], manifest.quarantined["reason"], strict=True))
+    for path, reason in mixed.reasons.items():
+        assert reason in reasons.pop(path)
+    assert list(reasons.items()) == [("a/\\xff.png", "its name is not valid UTF-8")]
     assert manifest.ok["identity"].tolist() == ["a", "a", "deep/er/b", "deep/er/b", "naïve ☃", "naïve ☃"]
-    assert len(store) == 6
-    assert len(manifest.table) == 6 + len(reasons) + 1
+    assert len(result.store) == 6
+    assert len(manifest.table) == 6 + len(mixed.reasons) + 1
 
 
-def test_the_store_is_in_manifest_order_and_is_what_scoring_sees(
-    mixed: tuple[Path, dict[str, str]], tmp_path: Path
-) -> None:
-    folder, _ = mixed
+def test_the_store_is_in_manifest_order_and_is_what_scoring_sees(mixed: Mixed, tmp_path: Path) -> None:
     config = ImageConfig(size=16)
-    manifest, store = run(folder, tmp_path / "store", config)
-    for row, (path, digest) in enumerate(zip(manifest.ok["path"], manifest.ok["sha256"], strict=True)):
-        assert np.array_equal(store.images[row], load_image(folder / path, config))
-        assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == digest
-    assert isinstance(store.images, np.memmap)
+    result = run(mixed.folder, tmp_path / "store", config)
+    images = result.manifest.ok
+    for row, (path, digest) in enumerate(zip(images["path"], images["sha256"], strict=True)):
+        assert np.array_equal(result.store.images[row], load_image(mixed.folder / path, config))
+        assert hashlib.sha256((mixed.folder / path).read_bytes()).hexdigest() == digest
+    assert isinstance(result.store.images, np.memmap)
 
 
-def test_store_and_manifest_round_trip(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    manifest, store = run(mixed[0], tmp_path / "store", GREY)
+def test_store_manifest_and_index_round_trip(mixed: Mixed, tmp_path: Path) -> None:
+    result = run(mixed.folder, tmp_path / "store", GREY)
     (tmp_path / "copy").mkdir()
-    manifest.save(tmp_path / "copy")
-    store.save(tmp_path / "copy")
-    again = ImageStore.load(tmp_path / "copy")
-    assert np.array_equal(again.images, store.images)
-    assert again.config == GREY
-    assert Manifest.load(tmp_path / "copy").table.equals(manifest.table)
-    assert Manifest.load(tmp_path / "copy").sha256() == manifest.sha256()
+    for artifact in (result.manifest, result.store, result.index):
+        artifact.save(tmp_path / "copy")
+    store = ImageStore.load(tmp_path / "copy")
+    assert np.array_equal(store.images, result.store.images)
+    assert store.config == GREY
+    assert Manifest.load(tmp_path / "copy").table.equals(result.manifest.table)
+    assert Manifest.load(tmp_path / "copy").sha256() == result.manifest.sha256()
+    index = IngestIndex.load(tmp_path / "copy")
+    assert index.table.equals(result.index.table)
+    assert index.listed_ns == result.index.listed_ns
 
 
-def test_one_worker_and_many_agree(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("artifact", "name"), [(ImageStore, "images.json"), (IngestIndex, "index.json")])
+def test_a_store_or_index_of_another_format_is_refused(
+    artifact: type[ImageStore] | type[IngestIndex], name: str, mixed: Mixed, tmp_path: Path
+) -> None:
+    result = run(mixed.folder, tmp_path / "store", GREY)
+    (tmp_path / "copy").mkdir()
+    for part in (result.store, result.index):
+        part.save(tmp_path / "copy")
+    values = json.loads((tmp_path / "copy" / name).read_text())
+    (tmp_path / "copy" / name).write_text(json.dumps(values | {"format": values["format"] + 1}))
+    with pytest.raises(ModelError, match=rf"{name} has format 2; .* reads format 1"):
+        artifact.load(tmp_path / "copy")
+
+
+def test_one_worker_and_many_agree(mixed: Mixed, tmp_path: Path) -> None:
     for workers in (1, 4):
         (tmp_path / str(workers)).mkdir()
-    one = ingest(mixed[0], tmp_path / "1", GREY, workers=1)
-    many = ingest(mixed[0], tmp_path / "4", GREY, workers=4)
+    one = ingest(mixed.folder, tmp_path / "1", GREY, workers=1)
+    many = ingest(mixed.folder, tmp_path / "4", GREY, workers=4)
     assert one.manifest.table.equals(many.manifest.table)
     assert np.array_equal(one.store.images, many.store.images)
 
@@ -221,9 +250,9 @@ def make_old(folder: Path) -> None:
 
 
 def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
-    mixed: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mixed: Mixed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = mixed
+    folder = mixed.folder
     for name in ("1", "2", "3"):
         (tmp_path / name).mkdir()
     make_old(folder)
@@ -249,20 +278,20 @@ def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
     assert second.index.table.equals(whole.index.table)
 
 
-def test_a_file_of_this_very_moment_is_read_again(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_a_file_of_this_very_moment_is_read_again(mixed: Mixed, tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()
-    make_old(mixed[0])
-    (mixed[0] / "a" / "0.png").touch()
-    first = ingest(mixed[0], tmp_path / "1", GREY)
-    second = ingest(mixed[0], tmp_path / "2", GREY, previous=first)
+    make_old(mixed.folder)
+    (mixed.folder / "a" / "0.png").touch()
+    first = ingest(mixed.folder, tmp_path / "1", GREY)
+    second = ingest(mixed.folder, tmp_path / "2", GREY, previous=first)
     assert second.reused == len(first.manifest.table) - 2  # and the broken link
 
 
-def test_a_folder_link_that_loops_ends(mixed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    (mixed[0] / "a" / "loop").symlink_to(mixed[0], target_is_directory=True)
-    manifest, _ = run(mixed[0], tmp_path / "store", ImageConfig(size=16, max_pixels=50_000))
-    assert len(manifest.ok) == 6
+def test_a_folder_link_that_loops_ends(mixed: Mixed, tmp_path: Path) -> None:
+    (mixed.folder / "a" / "loop").symlink_to(mixed.folder, target_is_directory=True)
+    result = run(mixed.folder, tmp_path / "store", ImageConfig(size=16, max_pixels=50_000))
+    assert len(result.manifest.ok) == 6
 
 
 def test_missing_empty_and_hopeless_folders_are_clear_errors(tmp_path: Path) -> None:
