@@ -1,5 +1,6 @@
 """Build triplets: hard triplets and confusable identities, by the champion where there is one."""
 
+import logging
 from typing import Annotated
 
 from zenml import step
@@ -16,6 +17,8 @@ from siamese_core.triplets import offline
 from siamese_core.triplets.offline import Triplets
 from siamese_integrations.mlflow_registry import load_champion
 from siamese_integrations.zenml_cache import depends_on_code
+
+logger = logging.getLogger(__name__)
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
@@ -34,7 +37,7 @@ def build_triplets(
     miner = _miner(model_name, store, encoder, seed).to(choose_device("auto"))
     result = offline.build_triplets(miner, Dataset(manifest, store, split), triplets, margin, seed)
     summary = result.summary()
-    print(
+    logger.info(
         f"{summary['triplets']:,} triplets, {summary['semi_hard']:,} semi-hard; median gap {summary['median_gap']:.2g}"
     )
     return result
@@ -44,8 +47,8 @@ def _miner(model_name: str, store: ImageStore, encoder: EncoderConfig, seed: int
     """The champion, or a fresh encoder where there is none that reads these images."""
     found = load_champion(model_name)
     if found and found[0].trained.images == store.config:
-        print(f"mining with the champion, version {found[1]}")
+        logger.info(f"mining with the champion, version {found[1]}")
         return found[0].trained.build()
     why = f"version {found[1]} reads its images in another way" if found else "there is no champion yet"
-    print(f"mining with the fresh encoder: {why}")
+    logger.info(f"mining with the fresh encoder: {why}")
     return make_encoder(encoder, store.config.channels, seed)

@@ -1,5 +1,6 @@
 """Calibrate: thresholds and the probability of "same", from the calibration identities."""
 
+import logging
 from typing import Annotated
 
 from zenml import step
@@ -17,6 +18,8 @@ from siamese_core.network.embedding import embed
 from siamese_core.network.trained import TrainedEncoder
 from siamese_integrations.zenml_cache import depends_on_code
 
+logger = logging.getLogger(__name__)
+
 
 @step(cache_policy=depends_on_code(__file__))
 def calibrate(
@@ -33,10 +36,12 @@ def calibrate(
     _, to_come = part_pairs(manifest, split, "test", calibration, seed)
     calibrated = fit(distances, calibration, len(rows), seed, Concentration.of_pairs(to_come))
     for name, point in calibrated.points.items():
-        print(f"{name:>9}: threshold {point.threshold:.4f}, FMR {point.fmr.value:.3%}, FNMR {point.fnmr.value:.3%}")
-        print(f"{'':>9}  expected of the test identities: FMR {point.expected_fmr}, FNMR {point.expected_fnmr}")
+        logger.info(
+            f"{name:>9}: threshold {point.threshold:.4f}, FMR {point.fmr.value:.3%}, FNMR {point.fnmr.value:.3%}"
+        )
+        logger.info(f"{'':>9}  expected of the test identities: FMR {point.expected_fmr}, FNMR {point.expected_fnmr}")
     for name, why in calibrated.refused.items():
-        print(f"{name:>9}: refused. {why}")
+        logger.info(f"{name:>9}: refused. {why}")
     if calibrated.caution:
-        print(f"{'caution':>9}: {calibrated.caution}")
+        logger.info(f"{'caution':>9}: {calibrated.caution}")
     return calibrated

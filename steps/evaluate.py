@@ -1,5 +1,6 @@
 """Evaluate: errors on test identities at the calibrated thresholds, and the report."""
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -30,6 +31,8 @@ from siamese_integrations.lineage import configuration, origin
 from siamese_integrations.mlflow_registry import load_champion
 from siamese_integrations.mlflow_tracking import log_evaluation
 from siamese_integrations.zenml_cache import depends_on_code
+
+logger = logging.getLogger(__name__)
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
@@ -68,10 +71,10 @@ def evaluate(
     lineage = origin(manifest) | {"seed": str(seed)}
     page = report_page(measured, calibrated, encoder, manifest, store, model_name, lineage, configuration())
     place = log_evaluation(measured.metrics(), figures(measured, encoder), page)
-    print(verdict(measured))
+    logger.info(verdict(measured))
     for found in filter(None, (measured.pairs, measured.one_shot, measured.champion)):
-        print(found)
-    print(f"report: {place}")
+        logger.info(found)
+    logger.info(f"report: {place}")
     return measured, HTMLString(page)
 
 

@@ -1,5 +1,6 @@
 """Register: a new version in the MLflow model registry, champion if the gate lets it pass."""
 
+import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from siamese_integrations.lineage import origin
 from siamese_integrations.mlflow_registry import CHAMPION, load_champion, promote, reject, version_of
 from siamese_integrations.mlflow_registry import register as register_version
 from siamese_integrations.zenml_cache import depends_on_code
+
+logger = logging.getLogger(__name__)
 
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
@@ -55,7 +58,7 @@ def register(
         version = register_version(model_name, folder, card, tags)
     (promote if decision.promote else reject)(model_name, version, decision.reason)
     state = "champion" if decision.promote else "challenger"
-    print(f"{model_name} version {version} is the {state}: {decision.reason}")
+    logger.info(f"{model_name} version {version} is the {state}: {decision.reason}")
     return version
 
 
@@ -74,7 +77,7 @@ def _beside_champion(
     known = evaluation.champion
     if present is None or (known and known.version == str(present.version)):
         return known if present else None
-    print(f"the evaluation does not know version {present.version}, which is the champion now: comparing with it")
+    logger.info(f"the evaluation does not know version {present.version}, which is the champion now: comparing with it")
     found = load_champion(model_name)
     embedder = RowEmbedder(encoder.build(), store.images)
     return compare_with_champion(embedder, *found, manifest, store, split, config, seed) if found else None

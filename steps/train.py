@@ -1,5 +1,6 @@
 """Train: the Siamese encoder, with its curves in MLflow."""
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -21,6 +22,8 @@ from siamese_integrations.mlflow_registry import load_champion
 from siamese_integrations.mlflow_tracking import log_history, log_parameters
 from siamese_integrations.zenml_cache import depends_on_code
 
+logger = logging.getLogger(__name__)
+
 
 @step(cache_policy=depends_on_code(__file__), experiment_tracker=True)
 def train(
@@ -41,9 +44,9 @@ def train(
     trained, speed = loop.train(data, triplets, recipe, start, partial(checkpoint_of, model_name))
     log_history(trained.history, trained.events, speed)
     best = trained.summary()
-    print(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
+    logger.info(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
     if speed:
-        print(
+        logger.info(
             f"{speed['images_per_second']:,.0f} images/s, {speed['data_wait']:.1%} of the time waiting for data; "
             f"{speed['compute_images_per_second']:,.0f} images/s on a batch that is there already"
         )
@@ -54,14 +57,14 @@ def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> Tra
     """The champion's weights, where they fit this encoder and these images."""
     found = load_champion(model_name)
     if found is None:
-        print("starting fresh: there is no champion yet")
+        logger.info("starting fresh: there is no champion yet")
         return None
     verifier, version = found
     trained = verifier.trained
     if trained.images != store.config or _architecture(trained.encoder) != _architecture(encoder):
-        print(f"starting fresh: version {version} has another architecture or reads its images in another way")
+        logger.info(f"starting fresh: version {version} has another architecture or reads its images in another way")
         return None
-    print(f"starting from the champion, version {version}")
+    logger.info(f"starting from the champion, version {version}")
     return trained
 
 
