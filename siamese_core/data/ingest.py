@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from siamese_core.arrays import Indices, Pixels
-from siamese_core.artifact import read_record, read_table, write_record, write_table
+from siamese_core.artifact import read_table, write_table
 from siamese_core.config import ImageConfig
 from siamese_core.data.images import decode_image, read_file
 from siamese_core.data.manifest import Manifest, make_table
@@ -31,7 +31,6 @@ from siamese_core.progress import Progress, track
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-_FORMAT = 1
 _IN_FLIGHT_PER_WORKER = 8
 _COPY_BLOCK = 4096
 # A file that was written this shortly before it was listed may be written again within the clock's resolution.
@@ -54,13 +53,6 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
-class _Listing:
-    """The part of an index that goes into JSON."""
-
-    listed_ns: int
-
-
-@dataclass(frozen=True)
 class IngestIndex:
     """Sizes and times by which a later ingest recognises unchanged files; no other step reads it.
 
@@ -73,15 +65,14 @@ class IngestIndex:
     listed_ns: int
 
     def save(self, folder: Path) -> None:
-        """Write `index.parquet` and `index.json`."""
-        write_table(folder / "index.parquet", self.table)
-        write_record(folder / "index.json", _Listing(self.listed_ns), _FORMAT)
+        """Write `index.parquet`."""
+        write_table(folder / "index.parquet", self.table.assign(listed_ns=self.listed_ns))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a folder that `save` wrote."""
-        listing = read_record(_Listing, folder / "index.json", _FORMAT)
-        return cls(read_table(folder / "index.parquet"), listing.listed_ns)
+        """Read `index.parquet`."""
+        table = read_table(folder / "index.parquet")
+        return cls(table.drop(columns="listed_ns"), int(table["listed_ns"].iloc[0]))
 
     def summary(self) -> dict[str, Any]:
         """The number of files."""
@@ -133,35 +124,13 @@ def ingest(
     old = _unchanged(files, previous)  # (n,) row of the earlier manifest, or -1
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
     with StoreWriter(folder, config) as writer, track("ingest", len(files), "files") as progress:
-        rows = _fill(writer, old, _read_all(data_dir, new, config, workers or os.cpu_count() or 1), previous, progress)
+        fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
+        rows = _Copier(writer, previous).copy_all(old, fresh, progress)
     manifest = Manifest(_merge(old, previous, make_table(rows)))
     if manifest.ok.empty:
         raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
     reused = int((old >= 0).sum())
     return Ingested(manifest, ImageStore.load(folder), _index(files, listed_ns), reused)
-
-
-def _fill(
-    writer: StoreWriter,
-    old: Indices,
-    fresh: Iterator[tuple[Row, Pixels | None]],
-    previous: Ingested | None,
-    progress: Progress,
-) -> list[Row]:
-    """Write the images of all files in order; return the rows of the fresh ones."""
-    rows = []
-    copier = _Copier(writer, previous)
-    for row in old.tolist():
-        if row >= 0:
-            copier.take(row)
-        else:
-            entry, pixels = next(fresh)
-            rows.append(entry)
-            if pixels is not None:
-                copier.append(pixels)
-        progress.advance()
-    copier.flush()
-    return rows
 
 
 def list_files(data_dir: Path) -> list[FileEntry]:
@@ -233,17 +202,29 @@ class _Copier:
             ok = (previous.manifest.table["status"] == "ok").to_numpy()
             self._image = np.where(ok, np.cumsum(ok) - 1, -1)  # row of the manifest -> image of the store
 
-    def take(self, row: int) -> None:
+    def copy_all(self, old: Indices, fresh: Iterator[tuple[Row, Pixels | None]], progress: Progress) -> list[Row]:
+        """Write the images of all files; return the rows of the fresh ones."""
+        rows = []
+        for row in old.tolist():
+            if row >= 0:
+                self._take(row)
+            else:
+                entry, pixels = next(fresh)
+                rows.append(entry)
+                if pixels is not None:
+                    self._flush()
+                    self._writer.append(pixels)
+            progress.advance()
+        self._flush()
+        return rows
+
+    def _take(self, row: int) -> None:
         if self._image[row] >= 0:
             self._waiting.append(int(self._image[row]))
             if len(self._waiting) >= _COPY_BLOCK:
-                self.flush()
+                self._flush()
 
-    def append(self, pixels: Pixels) -> None:
-        self.flush()
-        self._writer.append(pixels)
-
-    def flush(self) -> None:
+    def _flush(self) -> None:
         if self._waiting:
             assert self._previous is not None
             self._writer.extend(self._previous.store.images[self._waiting])

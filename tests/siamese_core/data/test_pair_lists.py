@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from siamese_core.data.pair_lists import PairList, read_pairs
-from siamese_core.errors import DataError
+from siamese_core.errors import DataError, ModelError
 
 IMAGES = ["ann/1.png", "ann/2, at sea.png", "bob/ü.png", 'bob/"b".png', "c d/e f.png"]
 PAIRS = [(a, b) for a in range(len(IMAGES)) for b in range(a)]
@@ -183,6 +183,13 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path, root: Path) -> None:
 
 def test_the_byte_order_mark_of_spreadsheets_is_no_part_of_the_header(read: Callable[[str], PairList]) -> None:
     assert len(read("\ufeff" + HEADER + GOOD).same) == 2
+
+
+def test_a_list_of_another_format_is_refused(read: Callable[[str], PairList], tmp_path: Path) -> None:
+    read(HEADER + GOOD).save(tmp_path)
+    (tmp_path / "pairs.json").write_text('{"format": 2, "duplicates": 0}')
+    with pytest.raises(ModelError, match=r"pairs\.json has format 2; .* reads format 1"):
+        PairList.load(tmp_path)
 
 
 MEMORY = """
