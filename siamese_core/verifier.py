@@ -1,4 +1,4 @@
-"""The verifier: an encoder with its calibration. All that a product needs, without MLflow or ZenML."""
+"""The verifier: an encoder with its calibration, all that a product needs, without MLflow or ZenML."""
 
 from __future__ import annotations
 
@@ -39,12 +39,18 @@ class Verification:
 
 
 class Verifier:
-    """Embeds images and compares them."""
+    """Embeds images and compares them.
+
+    Attributes:
+        trained: The weights, and how images are prepared for them.
+        calibration: Thresholds and probabilities.
+        encoder: The network with these weights.
+    """
 
     def __init__(self, trained: TrainedEncoder, calibration: Calibration) -> None:
         self.trained = trained
         self.calibration = calibration
-        self._encoder = trained.build()
+        self.encoder = trained.build()
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -92,7 +98,7 @@ class Verifier:
         """
         config = self.trained.images
         empty = np.empty((0, config.size, config.size, config.channels), np.uint8)
-        return embed(self._encoder, np.stack(pixels) if len(pixels) else empty)
+        return embed(self.encoder, np.stack(pixels) if len(pixels) else empty)
 
     def verify(self, a: ImageSource, b: ImageSource, operating_point: str | None = None) -> Verification:
         """Compares two images.

@@ -1,4 +1,4 @@
-"""Where the error rates of identities that nobody has seen will lie, from the calibration identities alone.
+"""Intervals for the error rates of identities that nobody has seen, from the calibration identities alone.
 
 A threshold keeps its target exactly on the identities that it was chosen on, so their error says nothing. What is
 stated is where the rate will be found on *new identities*: as many, with as many images, as those that will test, or
@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -38,7 +39,7 @@ Influence = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a rate is stated to lie, ends included."""
+    """A range that a rate is stated to lie in, ends included."""
 
     low: float
     high: float
@@ -67,7 +68,7 @@ class Concentration:
 
     @classmethod
     def of(cls, genuine_identity: Indices, impostor_identities: Indices) -> Self:
-        """Of pairs by their identities, (G,) and (M, 2) int64."""
+        """The concentration of pairs, by their identities, (G,) and (M, 2) int64."""
         count = int(max(genuine_identity.max(), impostor_identities.max())) + 1
         _, of_dyad = np.unique(_dyad_keys(impostor_identities, count), return_counts=True)
         return cls(
@@ -78,7 +79,7 @@ class Concentration:
 
     @classmethod
     def of_pairs(cls, pairs: Pairs) -> Self:
-        """Of pairs that have not been compared yet."""
+        """The concentration of pairs that have not been compared yet."""
         return cls.of(pairs.labels[pairs.genuine[:, 0]], pairs.labels[pairs.impostor])
 
 
@@ -112,11 +113,11 @@ class Evidence:
         return float(min(self.rate * (1 - self.rate) / variance, self.pairs) * certain)
 
     def interval(self, level: float) -> Interval:
-        """Where the rate of the new identities lies; it misses with a probability of `level`, half at each end."""
+        """The interval of the new identities' rate; it misses with a probability of `level`, half at each end."""
         return Interval(self._low(level), self.upper(level / 2))
 
     def upper(self, miss: float) -> float:
-        """What the rate of the new identities exceeds with a probability of `miss`."""
+        """The bound that the rate of the new identities exceeds with a probability of `miss`."""
         from scipy.special import betaincinv
 
         trials = self.observations(2 * miss)
@@ -137,7 +138,7 @@ class IdentityEvidence:
     """The evidence of one set of pairs at any threshold."""
 
     def __init__(self, distances: PairDistances, new: Concentration | None = None) -> None:
-        """Groups the pairs by identity and by pair of identities, once for all thresholds.
+        """Takes the distances; pairs are grouped by identity when they are first asked for, once for all thresholds.
 
         Args:
             distances: Of the calibration identities.
@@ -148,50 +149,57 @@ class IdentityEvidence:
         """
         check_finite(distances.genuine, "genuine")
         check_finite(distances.impostor, "impostor")
-        self._distances = distances
-        self._known = Concentration.of(distances.genuine_identity, distances.impostor_identities)
-        self._new = new or self._known
-        self._of_identity = np.bincount(distances.genuine_identity, minlength=distances.identities)  # (I,)
-        dyads, self._dyad = np.unique(
-            _dyad_keys(distances.impostor_identities, distances.identities), return_inverse=True
-        )
-        self._of_dyad = np.bincount(self._dyad)  # (Q,) pairs of each pair of identities
-        self._ends = dyads // distances.identities, dyads % distances.identities
+        self._distances, self._to_come = distances, new
+
+    @cached_property
+    def _present(self) -> Concentration:
+        return Concentration.of(self._distances.genuine_identity, self._distances.impostor_identities)
+
+    @property
+    def _new(self) -> Concentration:
+        return self._to_come or self._present
+
+    @cached_property
+    def _dyads(self) -> tuple[Indices, Indices, Indices]:
+        """(Q,) keys of the pairs of identities, (M,) the place of each impostor pair among them, (Q,) pairs of each."""
+        keys = _dyad_keys(self._distances.impostor_identities, self._distances.identities)
+        return np.unique(keys, return_inverse=True, return_counts=True)
 
     def fnmr(self, threshold: float) -> Evidence:
-        """Of the share of genuine pairs at or above the threshold."""
+        """Evidence of the share of genuine pairs at or above the threshold."""
         wrong = self._distances.genuine >= threshold
-        errors = np.bincount(self._distances.genuine_identity[wrong], minlength=len(self._of_identity))
-        rate, influence = _deviation(errors, self._of_identity)
-        known, new = self._known.genuine, self._new.genuine
-        return Evidence(
-            rate, influence, float(influence @ influence) * (1 + new / known), 1 / (known + new), len(wrong)
-        )
+        identity, count = self._distances.genuine_identity, self._distances.identities
+        errors = np.bincount(identity[wrong], minlength=count)
+        rate, influence = _deviation(errors, np.bincount(identity, minlength=count))
+        present, new = self._present.genuine, self._new.genuine
+        variance = float(influence @ influence) * (1 + new / present)
+        return Evidence(rate, influence, variance, 1 / (present + new), len(wrong))
 
     def fmr(self, threshold: float) -> Evidence:
-        """Of the share of impostor pairs below the threshold."""
+        """Evidence of the share of impostor pairs below the threshold."""
         wrong = self._distances.impostor < threshold
-        rate, deviation = _deviation(np.bincount(self._dyad[wrong], minlength=len(self._of_dyad)), self._of_dyad)
-        first, second = (np.bincount(end, deviation, minlength=self._distances.identities) for end in self._ends)
+        count, (dyads, places, sizes) = self._distances.identities, self._dyads
+        rate, deviation = _deviation(np.bincount(places[wrong], minlength=len(dyads)), sizes)
+        first, second = (np.bincount(end, deviation, minlength=count) for end in (dyads // count, dyads % count))
         influence = np.asarray(first + second, np.float64)
-        known, new = self._known, self._new
+        present, new = self._present, self._new
         of_dyads = float(deviation @ deviation)
         # Each pair of identities is in the sum twice more than it varies.
         of_identities = max(float(influence @ influence) - 2 * of_dyads, 0.0)
-        variance = of_identities * (1 + new.impostor / known.impostor) + of_dyads * (1 + new.dyads / known.dyads)
-        return Evidence(rate, influence, variance, 1 / (known.dyads + new.dyads), len(wrong))
+        variance = of_identities * (1 + new.impostor / present.impostor) + of_dyads * (1 + new.dyads / present.dyads)
+        return Evidence(rate, influence, variance, 1 / (present.dyads + new.dyads), len(wrong))
 
 
-def joint_intervals(found: Sequence[Evidence], confidence: float, seed: int) -> list[Interval]:
+def joint_intervals(rates: Sequence[Evidence], confidence: float, seed: int) -> list[Interval]:
     """Intervals that hold all at once with this confidence, for the rates of new identities.
 
     Args:
-        found: The rates, from the same identities.
+        rates: From the same identities.
         confidence: Such as 0.95.
         seed: Of the draws behind the joint level.
     """
-    level = _joint_level(np.array([each.influence for each in found]), confidence, seed)
-    return [each.interval(level) for each in found]
+    level = _joint_level(np.array([rate.influence for rate in rates]), confidence, seed)
+    return [rate.interval(level) for rate in rates]
 
 
 def units_needed(target: float, confidence: float) -> int:
@@ -213,8 +221,8 @@ def _joint_level(influences: Influence, confidence: float, seed: int) -> float:
     directions = influences / np.where(length > 0, length, 1)
     correlation = directions @ directions.T
     np.fill_diagonal(correlation, 1)
-    drawn = np.random.default_rng(seed).multivariate_normal(np.zeros(len(correlation)), correlation, _NORMAL_DRAWS)
-    return float(2 * ndtr(-np.quantile(np.abs(drawn).max(1), confidence)))
+    normal = np.random.default_rng(seed).multivariate_normal(np.zeros(len(correlation)), correlation, _NORMAL_DRAWS)
+    return float(2 * ndtr(-np.quantile(np.abs(normal).max(1), confidence)))
 
 
 def _deviation(errors: Indices, pairs: Indices) -> tuple[float, Influence]:
@@ -234,7 +242,7 @@ def _squared_shares(pairs: Indices, total: int) -> float:
 
 
 def _degrees_of_freedom(influence: Influence) -> float:
-    """Of a variance that is a sum of squares: as many as make its own variance right (Satterthwaite 1946)."""
+    """Degrees of freedom of a sum of squares: as many as make its own variance right (Satterthwaite 1946)."""
     squares = influence[influence != 0] ** 2
     most = max(len(squares) - 1, 1)
     excess = float((squares**2).sum() / squares.sum() ** 2) - 1 / len(squares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -24,17 +25,29 @@ from siamese_core.config import CalibrationConfig, operating_point_name
 from siamese_core.errors import ModelError
 from siamese_core.metrics.bootstrap import IdentityBootstrap
 from siamese_core.metrics.pairs import PairDistances
-from siamese_core.metrics.rates import Rate, best_accuracy, equal_error_rate, roc, threshold_at_fmr
+from siamese_core.metrics.rates import Rate, Roc, best_accuracy, equal_error_rate, roc, threshold_at_fmr
 
+_FORMAT = 1
 # A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
 # 1/target: fewer, and the threshold hangs on a handful of look-alikes.
-_FORMAT = 1
 _EXPECTED_FALSE_MATCHES = 10
 # Where a smaller share of the identities has half of the genuine pairs, the rates of the whole are those of a few.
 _DOMINATING_SHARE = 0.05
 
-# A threshold and its FMR target.
-_Wanted = tuple[float, float | None]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where pairs become "same".
+
+    Attributes:
+        value: Pairs with a distance below it are "same".
+        target_fmr: The false-match rate it keeps, or None for `eer` and `accuracy`.
+    """
+
+    value: float
+    target_fmr: float | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class OperatingPoint:
         fmr: Measured false-match rate.
         fnmr: Measured false-non-match rate.
         expected_fmr: Where the FMR of as many new identities will lie, at all points at once with the calibration's
-            confidence; None in a calibration that an older version saved.
+            confidence.
         expected_fnmr: The same for the FNMR.
     """
 
@@ -57,8 +70,8 @@ class OperatingPoint:
     target_fmr: float | None
     fmr: Rate
     fnmr: Rate
-    expected_fmr: Interval | None = None
-    expected_fnmr: Interval | None = None
+    expected_fmr: Interval
+    expected_fnmr: Interval
 
 
 @dataclass(frozen=True)
@@ -89,9 +102,14 @@ class Calibration:
     eer: float
     identities: int
     images: int
-    confidence: float = 0.95
-    conservative: bool = False
-    caution: str = ""
+    confidence: float
+    conservative: bool
+    caution: str
+
+    @property
+    def thresholds(self) -> dict[str, Threshold]:
+        """The thresholds by operating point."""
+        return {name: Threshold(point.threshold, point.target_fmr) for name, point in self.points.items()}
 
     def point(self, name: str | None = None) -> OperatingPoint:
         """The operating point of a name, or the default one.
@@ -158,18 +176,12 @@ def calibrate(
     Raises:
         DataError: There are no genuine or no impostor pairs, or a distance is not finite.
     """
+    logger.info("thresholds of %s", distances)
     evidence = IdentityEvidence(distances, new)
     curve = roc(distances.genuine, distances.impostor)
-    eer, eer_threshold = equal_error_rate(curve)
-    wanted: dict[str, _Wanted] = {"eer": (eer_threshold, None), "accuracy": (best_accuracy(curve)[1], None)}
-    refused: dict[str, str] = {}
-    for target in sorted(config.fmr_targets, reverse=True):
-        found = _threshold_or_reason(target, distances, evidence, config)
-        if isinstance(found, str):
-            refused[operating_point_name(target)] = found
-        else:
-            wanted[operating_point_name(target)] = (found, target)
-    points = _measure(wanted, distances, evidence, config, seed)
+    thresholds, refused = _choose(curve, distances, evidence, config)
+    points = _measure(thresholds, distances, evidence, config, seed)
+    logger.info('probability of "same"')
     slope, intercept = _fit_probability(distances)
     return Calibration(
         points=points,
@@ -177,7 +189,7 @@ def calibrate(
         refused=refused,
         slope=slope,
         intercept=intercept,
-        eer=eer,
+        eer=equal_error_rate(curve)[0],
         identities=distances.identities,
         images=images,
         confidence=config.confidence,
@@ -186,8 +198,32 @@ def calibrate(
     )
 
 
+def choose_thresholds(distances: PairDistances, config: CalibrationConfig) -> dict[str, Threshold]:
+    """The thresholds that `calibrate` chooses from the same pairs, by operating point, and nothing else of it."""
+    curve = roc(distances.genuine, distances.impostor)
+    return _choose(curve, distances, IdentityEvidence(distances), config)[0]
+
+
+def _choose(
+    curve: Roc, distances: PairDistances, evidence: IdentityEvidence, config: CalibrationConfig
+) -> tuple[dict[str, Threshold], dict[str, str]]:
+    """Thresholds by operating point, and why others are refused."""
+    thresholds = {
+        "eer": Threshold(equal_error_rate(curve)[1], None),
+        "accuracy": Threshold(best_accuracy(curve)[1], None),
+    }
+    refused: dict[str, str] = {}
+    for target in sorted(config.fmr_targets, reverse=True):
+        choice = _threshold_or_reason(target, distances, evidence, config)
+        if isinstance(choice, str):
+            refused[operating_point_name(target)] = choice
+        else:
+            thresholds[operating_point_name(target)] = Threshold(choice, target)
+    return thresholds, refused
+
+
 def _why_too_narrow(distances: PairDistances, config: CalibrationConfig) -> str:
-    """Says so where few identities have most of the genuine pairs: others are not like them (docs/calibration.md)."""
+    """A caution where few identities have most of the genuine pairs: others are not like them (docs/calibration.md)."""
     each = np.sort(np.bincount(distances.genuine_identity))[::-1]
     each = each[each > 0]
     few = 1 + int(np.searchsorted(each.cumsum(), each.sum() / 2))
@@ -221,12 +257,12 @@ def conservative_threshold(
     def exceeds(false_matches: int) -> bool:
         return evidence.fmr(float(candidates[false_matches])).upper(1 - confidence) > target
 
-    kept = bisect_left(range(len(candidates)), True, key=exceeds)
-    return float(candidates[kept - 1]) if kept else None
+    first_beyond = bisect_left(range(len(candidates)), True, key=exceeds)
+    return float(candidates[first_beyond - 1]) if first_beyond else None
 
 
 def why_unsupported(target: float, impostor_pairs: int, identities: int, part: str = "calibration") -> str | None:
-    """Why this many pairs of a part of the data cannot support an FMR target, or None if they can."""
+    """The reason why this many pairs of a part of the data cannot support an FMR target, or None if they can."""
     needed_pairs = math.ceil(_EXPECTED_FALSE_MATCHES / target)
     needed_identities = _identities_of(1 / target)
     if impostor_pairs >= needed_pairs and identities >= needed_identities:
@@ -264,20 +300,20 @@ def _identities_of(pairs: float) -> int:
 
 
 def _measure(
-    wanted: dict[str, _Wanted],
+    thresholds: dict[str, Threshold],
     distances: PairDistances,
     evidence: IdentityEvidence,
     config: CalibrationConfig,
     seed: int,
 ) -> dict[str, OperatingPoint]:
     """The operating points, with what was measured and what is expected at their thresholds."""
-    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
-    thresholds = [threshold for threshold, _ in wanted.values()]
-    fmrs = joint_intervals([evidence.fmr(threshold) for threshold in thresholds], config.confidence, seed)
-    fnmrs = joint_intervals([evidence.fnmr(threshold) for threshold in thresholds], config.confidence, seed)
+    bootstrap = IdentityBootstrap.of(distances, config.confidence, config.bootstrap, seed)
+    values = [threshold.value for threshold in thresholds.values()]
+    fmrs = joint_intervals([evidence.fmr(value) for value in values], config.confidence, seed)
+    fnmrs = joint_intervals([evidence.fnmr(value) for value in values], config.confidence, seed)
     return {
-        name: OperatingPoint(name, threshold, target, *bootstrap.rates(threshold, config.confidence), fmr, fnmr)
-        for (name, (threshold, target)), fmr, fnmr in zip(wanted.items(), fmrs, fnmrs, strict=True)
+        name: OperatingPoint(name, each.value, each.target_fmr, *bootstrap.rates(each.value), fmr, fnmr)
+        for (name, each), fmr, fnmr in zip(thresholds.items(), fmrs, fnmrs, strict=True)
     }
 
 

@@ -1,4 +1,4 @@
-"""What the trained encoder must beat: raw pixels, and pixels reduced by principal components (eigenfaces)."""
+"""Baselines that the trained encoder must beat: raw pixels, and their principal components (eigenfaces)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from siamese_core.arrays import Indices, Pixels, labels_of
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
-from siamese_core.data.store import ImageStore
+from siamese_core.arrays import Indices, Pixels
+from siamese_core.data.dataset import Images
 from siamese_core.metrics.pairs import PairDistances, make_pairs, pair_distances
 from siamese_core.metrics.rates import equal_error_rate, roc
 
@@ -48,44 +46,38 @@ def pixel_vectors(images: Pixels, rows: Indices) -> Vectors:
     return _unit_length(vectors)
 
 
-def principal_components(manifest: Manifest, store: ImageStore, split: Split, seed: int) -> ImageEmbedder:
+def principal_components(images: Images, seed: int) -> ImageEmbedder:
     """Eigenfaces (Turk & Pentland 1991, "Eigenfaces for Recognition"): principal components of the pixels, length 1.
 
     Whether each component is brought to variance 1 is chosen on the data: with 64 components it took the EER from
-    39 % to 32 % on faces (LFW), but from 26 % to 34 % on characters. Only train identities take part: the components
-    come from four fifths of them, and what gives the lower EER on the others is kept.
+    39 % to 32 % on faces (LFW), but from 26 % to 34 % on characters. The components come from four fifths of the
+    identities, and what gives the lower EER on the others is kept.
 
     Args:
-        manifest: All files.
-        store: The prepared images.
-        split: Which identities train.
+        images: Of identities that train.
         seed: Of the samples.
 
     Returns:
         An embedder of at most 64 dimensions.
     """
-    rng = np.random.default_rng(seed)
-    fit, held_out, labels = _parts(manifest, split, rng)
-    mean, axes, scale = _components(pixel_vectors(store.images, fit))
-    pairs = make_pairs(labels, *_PCA_PAIRS, seed)
+    fit, others = _parts(images, np.random.default_rng(seed))
+    mean, axes, scale = _components(pixel_vectors(images.pixels, fit.rows))
+    pairs = make_pairs(others.labels, *_PCA_PAIRS, seed)
     embedders: list[ImageEmbedder] = [
         partial(_project, mean=mean, axes=axes),
         partial(_project, mean=mean, axes=axes / scale),
     ]
-    return min(embedders, key=lambda embedder: _eer(pair_distances(embedder(store.images, held_out), pairs)))
+    return min(embedders, key=lambda embedder: _eer(pair_distances(embedder(images.pixels, others.rows), pairs)))
 
 
-def _parts(manifest: Manifest, split: Split, rng: np.random.Generator) -> tuple[Indices, Indices, Indices]:
-    """Rows that components come from, rows to choose on, and the identities of the latter."""
-    rows = split.rows(manifest, "train")
-    labels, _ = labels_of(manifest.ok["identity"].iloc[rows].tolist())
-    comparable = rng.permutation(np.flatnonzero(np.bincount(labels) >= 2))
-    held_out = np.isin(labels, comparable[: max(2, len(comparable) // 5)])
-    # Whole identities, as many as there is room for, so that few images of each do not mean no genuine pair.
-    chosen = np.flatnonzero(held_out)[:_PCA_IMAGES]
-    fit = rows if held_out.all() else rows[~held_out]
+def _parts(images: Images, rng: np.random.Generator) -> tuple[Images, Images]:
+    """Images that components come from, and images of other identities to choose on."""
+    comparable = rng.permutation(np.flatnonzero(np.bincount(images.labels) >= 2))
+    held_out = np.isin(images.labels, comparable[: max(2, len(comparable) // 5)])
+    fit = np.arange(len(images)) if held_out.all() else np.flatnonzero(~held_out)
     fit = np.sort(rng.choice(fit, min(_PCA_IMAGES, len(fit)), replace=False))
-    return fit, rows[chosen], labels_of(labels[chosen].tolist())[0]
+    # Whole identities, as many as there is room for, so that few images of each do not mean no genuine pair.
+    return images.take(fit), images.take(np.flatnonzero(held_out)[:_PCA_IMAGES])
 
 
 def _components(vectors: Vectors) -> tuple[Vectors, Vectors, Vectors]:

@@ -1,49 +1,53 @@
-"""Challenger and champion on the same pairs of the same test identities."""
+"""The champion, and the challenger beside it on the same pairs of the same test identities."""
 
 from __future__ import annotations
 
-from functools import partial
+import logging
+from dataclasses import dataclass
 
-from siamese_core.config import CalibrationConfig
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
-from siamese_core.data.store import ImageStore
+from siamese_core.config import ImageConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.evaluation.gate import compare
-from siamese_core.evaluation.held_out import part_pairs
+from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.protocols import measure_points
 from siamese_core.evaluation.results import ChampionResult
-from siamese_core.metrics.bootstrap import IdentityBootstrap
-from siamese_core.metrics.pairs import pair_distances
-from siamese_core.network.embedding import Embedder, embed
+from siamese_core.network.embedding import Embedder, RowEmbedder
 from siamese_core.verifier import Verifier
 
+logger = logging.getLogger(__name__)
 
-def compare_with_champion(
-    embedder: Embedder,
-    champion: Verifier,
-    version: str,
-    manifest: Manifest,
-    store: ImageStore,
-    split: Split,
-    config: CalibrationConfig,
-    seed: int,
-) -> ChampionResult:
+
+@dataclass(frozen=True, eq=False)
+class Champion:
+    """The registered model that is in charge.
+
+    Attributes:
+        verifier: The model.
+        version: Its version in the registry.
+    """
+
+    verifier: Verifier
+    version: str
+
+    def reads(self, images: ImageConfig) -> bool:
+        """Whether it can be asked about images that were prepared this way."""
+        return self.verifier.trained.images == images
+
+
+def compare_with_champion(embedder: Embedder, champion: Champion, data: Dataset, test: HeldOut) -> ChampionResult:
     """Measures the champion at its own thresholds, and the challenger against it.
 
     Args:
         embedder: The challenger.
-        champion: The present champion.
-        version: Its version in the registry.
-        manifest: All files.
-        store: The prepared images; a champion that prepares them in another way cannot be measured on them.
-        split: Which identities test.
-        config: Caps and intervals, as in the evaluation.
-        seed: Of samples and bootstrap.
+        champion: One that prepares images in another way cannot be measured on these.
+        data: The images, and how they were prepared.
+        test: The pairs of its test identities.
     """
-    if champion.trained.images != store.config:
-        return ChampionResult(version, None, {})
-    rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    present = pair_distances(embed(champion.trained.build(), store.images, rows), pairs)
-    comparison = compare(pair_distances(embedder(rows), pairs), present, config.confidence, seed)
-    rates = partial(IdentityBootstrap(present, config.bootstrap, seed).rates, confidence=config.confidence)
-    return ChampionResult(version, comparison, measure_points(champion.calibration, rates))
+    if not champion.reads(data.config):
+        return ChampionResult(champion.version, None, {})
+    logger.info("measuring the champion, version %s, on the same pairs", champion.version)
+    verifier = champion.verifier
+    present = test.distances(RowEmbedder(verifier.encoder, data.store.images))
+    comparison = compare(test.distances(embedder), present, test.confidence, test.seed)
+    points = measure_points(verifier.calibration.thresholds, test.bootstrap(present).rates)
+    return ChampionResult(champion.version, comparison, points)

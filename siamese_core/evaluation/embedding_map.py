@@ -26,14 +26,14 @@ def embedding_map(embeddings: npt.NDArray[np.floating], rows: Indices, labels: I
         labels: (N,) their identities, 0 to I − 1.
         seed: Of the choice and of t-SNE.
     """
-    chosen = _sample(labels, np.random.default_rng(seed))
-    x = embeddings[chosen].astype(np.float64)
+    sample = _sample(labels, np.random.default_rng(seed))
+    x = embeddings[sample].astype(np.float64)
     few = len(x) < _FEWEST_FOR_TSNE
     place = _principal(x) if few else _tsne(x, seed)
     place = np.round(place / max(np.abs(place).max(), 1e-12), 4)  # −1 to 1
-    shown = f"{len(chosen):,} images of the {len(np.unique(labels[chosen])):,} identities with most test images"
-    method = f"{'Principal components' if few else 't-SNE'} of {shown}, at most {_IMAGES} of each"
-    return EmbeddingMap(method, rows[chosen].tolist(), place[:, 0].tolist(), place[:, 1].tolist())
+    images = f"{len(sample):,} images of the {len(np.unique(labels[sample])):,} identities with most test images"
+    method = f"{'Principal components' if few else 't-SNE'} of {images}, at most {_IMAGES} of each"
+    return EmbeddingMap(method, rows[sample].tolist(), place[:, 0].tolist(), place[:, 1].tolist())
 
 
 def _sample(labels: Indices, rng: np.random.Generator) -> Indices:
@@ -41,8 +41,7 @@ def _sample(labels: Indices, rng: np.random.Generator) -> Indices:
     sizes = np.bincount(labels)
     largest = np.lexsort([rng.random(len(sizes)), -sizes])[:_IDENTITIES]
     order = rng.permutation(len(labels))
-    kept = [order[labels[order] == identity][:_IMAGES] for identity in largest]
-    return np.sort(np.concatenate(kept))
+    return np.sort(np.concatenate([order[labels[order] == identity][:_IMAGES] for identity in largest]))
 
 
 def _tsne(x: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.float64]:
@@ -61,7 +60,7 @@ def _principal(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(n, 2) the first two principal components."""
     centred = x - x.mean(axis=0)
     left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    found = np.zeros((len(x), 2))
-    found[:, : min(2, len(scale))] = (left * scale)[:, :2]
-    signs = np.sign(found[np.abs(found).argmax(axis=0), [0, 1]])  # of a component, the sign is chance
-    return found * np.where(signs == 0, 1, signs)
+    place = np.zeros((len(x), 2))
+    place[:, : min(2, len(scale))] = (left * scale)[:, :2]
+    signs = np.sign(place[np.abs(place).argmax(axis=0), [0, 1]])  # of a component, the sign is chance
+    return place * np.where(signs == 0, 1, signs)

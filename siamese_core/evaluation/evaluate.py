@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
+import logging
+from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,18 +14,18 @@ import torch
 
 from siamese_core.arrays import Indices
 from siamese_core.artifact import read_record, write_record
-from siamese_core.calibration.operating_points import Calibration, calibrate, why_unsupported
-from siamese_core.config import CalibrationConfig, operating_point_name
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
-from siamese_core.data.store import ImageStore
+from siamese_core.calibration.operating_points import Calibration, Threshold, choose_thresholds, why_unsupported
+from siamese_core.config import CalibrationConfig, EvaluationConfig, operating_point_name
+from siamese_core.data.dataset import Dataset
+from siamese_core.data.pair_lists import PairList
 from siamese_core.devices import choose_device
 from siamese_core.evaluation.baselines import ImageEmbedder, pixel_vectors, principal_components
+from siamese_core.evaluation.champion import Champion, compare_with_champion
 from siamese_core.evaluation.embedding_map import embedding_map
-from siamese_core.evaluation.held_out import part_pairs
+from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.image_groups import image_groups
-from siamese_core.evaluation.one_shot_tasks import OneShotResult
-from siamese_core.evaluation.protocols import PairsResult, measure_points
+from siamese_core.evaluation.one_shot_tasks import OneShotResult, measure_one_shot
+from siamese_core.evaluation.protocols import PairsResult, measure_pairs, measure_points
 from siamese_core.evaluation.reliability import reliability
 from siamese_core.evaluation.results import (
     ChampionResult,
@@ -36,14 +37,19 @@ from siamese_core.evaluation.results import (
     Slice,
     SystemResult,
 )
+from siamese_core.evaluation.robustness import robustness_curves
 from siamese_core.evaluation.slices import measure_slices
-from siamese_core.metrics.all_pairs import count_pairs
+from siamese_core.metrics.all_pairs import PairCounts, count_pairs
 from siamese_core.metrics.bootstrap import IdentityBootstrap
-from siamese_core.metrics.identification import search
+from siamese_core.metrics.identification import identify
 from siamese_core.metrics.likelihood import cllr, min_cllr
-from siamese_core.metrics.pairs import PairDistances, Pairs, pair_distances
+from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import area_under_roc, equal_error_rate, fnmr_at, roc, sensitivity_index
-from siamese_core.network.embedding import Embedder
+from siamese_core.network.embedding import Embedder, RowEmbedder, embed
+from siamese_core.progress import track
+from siamese_core.verifier import Verifier
+
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _CURVE_POINTS = 400
@@ -53,7 +59,9 @@ _RANKS = (5, 10, 20)
 _FALSE_ALARM_RATES = (0.1, 0.01)
 _EXPECTED_FALSE_ALARMS = 10  # as many as for an FMR target: fewer, and the threshold hangs on a few searches
 _TAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+_PAIRS_OF_A_SHARE = 5 * 10**8  # a few seconds on two cores
 
+Vectors = npt.NDArray[np.floating]
 # (row, row, distance): two images of the store.
 PairDistance = tuple[int, int, float]
 
@@ -76,14 +84,14 @@ class Evaluation:
         failure_to_acquire: Quarantined files as a share of all files.
         worst_false_matches: (row, row, distance) of the nearest impostor pairs.
         worst_false_non_matches: (row, row, distance) of the farthest genuine pairs.
-        figures: More figures; this and what follows may be missing from an evaluation that an older version saved.
+        figures: Figures without an operating point.
         pca: The baseline of pixels reduced by principal components, with thresholds of its own.
-        reliability: What the calibrated probabilities are worth, ascending.
+        reliability: The calibrated probabilities beside the shares of genuine pairs, ascending.
         slices: Errors by group of images.
-        robustness: Errors on images that are made worse.
+        robustness: Errors on images that are made worse; empty where it was not asked for.
         embedding_map: A picture of the embedding space.
-        pairs: On the pairs that the user listed.
-        one_shot: By one-shot tasks.
+        pairs: On the pairs that the user listed; None where there are none.
+        one_shot: By one-shot tasks; None where they were not asked for.
         champion: Beside the champion of the moment; None where there was none.
     """
 
@@ -100,12 +108,12 @@ class Evaluation:
     failure_to_acquire: float
     worst_false_matches: list[PairDistance]
     worst_false_non_matches: list[PairDistance]
-    figures: Figures | None = None
-    pca: SystemResult | None = None
-    reliability: list[ReliabilityBin] = field(default_factory=list)
-    slices: list[Slice] = field(default_factory=list)
-    robustness: list[RobustnessCurve] = field(default_factory=list)
-    embedding_map: EmbeddingMap | None = None
+    figures: Figures
+    pca: SystemResult
+    reliability: list[ReliabilityBin]
+    slices: list[Slice]
+    robustness: list[RobustnessCurve]
+    embedding_map: EmbeddingMap
     pairs: PairsResult | None = None
     one_shot: OneShotResult | None = None
     champion: ChampionResult | None = None
@@ -121,19 +129,19 @@ class Evaluation:
 
     def gaps(self) -> list[Slice]:
         """The slices that do measurably worse than all pairs."""
-        return [group for group in self.slices if group.gap]
+        return [each for each in self.slices if each.gap]
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
         flat = {"test_eer": self.model.eer, "test_auc": self.model.auc}
         flat |= {"pixels_eer": self.pixels.eer, "pixels_auc": self.pixels.auc}
-        flat |= {"pca_eer": self.pca.eer, "pca_auc": self.pca.auc} if self.pca else {}
+        flat |= {"pca_eer": self.pca.eer, "pca_auc": self.pca.auc}
         flat |= {"slice_gaps": float(len(self.gaps()))} if self.slices else {}
         flat |= {"failure_to_acquire": self.failure_to_acquire}
         for name, point in self.model.points.items():
             flat |= {f"test_fmr_at_{name}": point.fmr.value, f"test_fnmr_at_{name}": point.fnmr.value}
             flat[f"test_accuracy_at_{name}"] = point.accuracy
-        flat |= self.figures.metrics() if self.figures else {}
+        flat |= self.figures.metrics()
         flat |= self.pairs.metrics() if self.pairs else {}
         return flat | ({"one_shot_error": self.one_shot.error} if self.one_shot else {})
 
@@ -143,141 +151,147 @@ class Evaluation:
         return self.metrics() | pairs | {"identities": self.identities}
 
 
-def evaluate(
-    embedder: Embedder,
-    calibration: Calibration,
-    manifest: Manifest,
-    store: ImageStore,
-    split: Split,
+def evaluate_verifier(
+    verifier: Verifier,
+    data: Dataset,
     config: CalibrationConfig,
-    seed: int,
-    metadata: str | None = None,
+    protocols: EvaluationConfig,
+    seed: int = 0,
+    pairs: PairList | None = None,
+    champion: Champion | None = None,
 ) -> Evaluation:
-    """Measures a calibrated encoder, and the baselines, on the test identities.
+    """Measures a verifier, and baselines and the champion beside it, on the test identities.
 
     Args:
-        embedder: The encoder to measure.
-        calibration: Its thresholds.
-        manifest: All files.
-        store: The prepared images.
-        split: Which identities test.
+        verifier: An encoder with thresholds from the calibration identities.
+        data: Its images, prepared as the encoder reads them.
         config: Caps and intervals, as in the calibration.
-        seed: Of samples and bootstrap.
-        metadata: CSV of groups of images, as `EvaluationConfig.metadata`.
+        protocols: What is measured beside the error rates; `pairs` is not read here.
+        seed: Of samples and resamples.
+        pairs: The user's pairs, of test identities.
+        champion: The champion of the moment.
 
     Raises:
-        DataError: The metadata file is wrong.
+        DataError: The metadata file is wrong, or a part has no genuine or no impostor pairs.
     """
-    calibrating = part_pairs(manifest, split, "calibration", config, seed)
-    rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    columns = image_groups(manifest, store, rows, metadata)  # first: a wrong file stops the step at once
-    embeddings = embedder(rows)
-    distances = pair_distances(embeddings, pairs)
-    bootstrap = IdentityBootstrap(distances, config.bootstrap, seed)
-    confidence, threshold = config.confidence, calibration.point().threshold
+    calibrating, test = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
+    columns = image_groups(data.manifest, test.images, protocols.metadata)  # first: a wrong file stops at once
+    calibration, threshold = verifier.calibration, verifier.calibration.point().threshold
+    embedder = RowEmbedder(verifier.encoder, data.store.images)
+    embeddings, distances = embedder(test.images.rows), test.distances(embedder)
+    logger.info("measuring the verifier on %s", distances)
+    bootstrap = test.bootstrap(distances)
 
-    def baseline(embedder: ImageEmbedder) -> SystemResult:
-        return _baseline(partial(embedder, store.images), calibrating, (rows, pairs), config, seed)
+    def baseline(name: str, of_images: ImageEmbedder) -> SystemResult:
+        logger.info("measuring the baseline: %s", name)
+        return _baseline(partial(of_images, data.store.images), calibrating, test, config)
 
     return Evaluation(
-        model=_measure(distances, calibration, bootstrap, confidence),
-        pixels=baseline(pixel_vectors),
+        model=_measure(bootstrap, calibration.thresholds),
+        pixels=baseline("raw pixels", pixel_vectors),
         default=calibration.default,
         identities=distances.identities,
-        images=len(rows),
+        images=len(test.images),
         genuine_pairs=len(distances.genuine),
-        genuine_total=pairs.genuine_total,
+        genuine_total=test.pairs.genuine_total,
         impostor_pairs=len(distances.impostor),
-        impostor_total=pairs.impostor_total,
-        confidence=confidence,
-        failure_to_acquire=len(manifest.quarantined) / len(manifest.table),
-        worst_false_matches=_extreme(rows, pairs.impostor, distances.impostor, nearest=True),
-        worst_false_non_matches=_extreme(rows, pairs.genuine, distances.genuine, nearest=False),
-        figures=_figures(embeddings, pairs.labels, distances, calibration, seed),
-        pca=baseline(principal_components(manifest, store, split, seed)),
-        reliability=reliability(distances, calibration, bootstrap, confidence),
-        slices=measure_slices(columns, pairs, distances, threshold, config, seed),
-        embedding_map=embedding_map(embeddings, rows, pairs.labels, seed),
+        impostor_total=test.pairs.impostor_total,
+        confidence=config.confidence,
+        failure_to_acquire=len(data.manifest.quarantined) / len(data.manifest.table),
+        worst_false_matches=_extreme(test.images.rows, test.pairs.impostor, distances.impostor, nearest=True),
+        worst_false_non_matches=_extreme(test.images.rows, test.pairs.genuine, distances.genuine, nearest=False),
+        figures=_figures(embeddings, test, distances, calibration),
+        pca=baseline("principal components", principal_components(data.part("train"), seed)),
+        reliability=reliability(bootstrap, calibration),
+        slices=measure_slices(columns, test, distances, threshold),
+        robustness=_robustness(verifier, test, embeddings) if protocols.robustness else [],
+        embedding_map=embedding_map(embeddings, test.images.rows, test.images.labels, seed),
+        pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
+        one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
+        champion=compare_with_champion(embedder, champion, data, test) if champion else None,
     )
 
 
-def _baseline(
-    embedder: Embedder,
-    calibrating: tuple[Indices, Pairs],
-    testing: tuple[Indices, Pairs],
-    config: CalibrationConfig,
-    seed: int,
-) -> SystemResult:
-    """The same protocol with other embeddings: thresholds from calibration, errors from test identities.
-
-    Each part is the rows of its images and its pairs.
-    """
-    known, new = (pair_distances(embedder(rows), pairs) for rows, pairs in (calibrating, testing))
-    fitted = calibrate(known, config, len(calibrating[0]), seed)
-    return _measure(new, fitted, IdentityBootstrap(new, config.bootstrap, seed), config.confidence)
+def _baseline(embedder: Embedder, calibrating: HeldOut, test: HeldOut, config: CalibrationConfig) -> SystemResult:
+    """The same protocol with other embeddings: thresholds from calibration, errors from test identities."""
+    thresholds = choose_thresholds(calibrating.distances(embedder), config)
+    return _measure(test.bootstrap(test.distances(embedder)), thresholds)
 
 
-def _measure(
-    distances: PairDistances, calibration: Calibration, bootstrap: IdentityBootstrap, confidence: float
-) -> SystemResult:
+def _measure(bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold]) -> SystemResult:
+    distances = bootstrap.distances
     curve = roc(distances.genuine, distances.impostor)
-    points = measure_points(calibration, partial(bootstrap.rates, confidence=confidence))
     # Points evenly spread over the logarithm of the FMR: the DET plot's axis.
     wanted = np.geomspace(1 / len(distances.impostor), 1, _CURVE_POINTS)
     index = np.unique(np.searchsorted(curve.fmr, wanted).clip(max=len(curve.fmr) - 1))
-    thresholds = curve.thresholds[index]
-    low, high = bootstrap.fnmr_band(thresholds, confidence)
+    low, high = bootstrap.fnmr_band(curve.thresholds[index])
     return SystemResult(
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
-        points=points,
+        points=measure_points(thresholds, bootstrap.rates),
         curves=Curves(
             curve.fmr[index].tolist(),
             curve.fnmr[index].tolist(),
             *_histograms(distances),
             fnmr_low=low.tolist(),
             fnmr_high=high.tolist(),
-            thresholds=thresholds.tolist(),
+            thresholds=curve.thresholds[index].tolist(),
         ),
     )
 
 
-def _figures(
-    embeddings: npt.NDArray[np.floating],
-    labels: Indices,
-    distances: PairDistances,
-    calibration: Calibration,
-    seed: int,
-) -> Figures:
-    """TAR takes its thresholds from all impostor pairs there are, since a sample has none for a low FMR."""
+def _robustness(verifier: Verifier, test: HeldOut, embeddings: Vectors) -> list[RobustnessCurve]:
+    threshold = verifier.calibration.point().threshold
+    return robustness_curves(partial(embed, verifier.encoder), test, embeddings, threshold)
+
+
+def _figures(embeddings: Vectors, test: HeldOut, distances: PairDistances, calibration: Calibration) -> Figures:
+    """Figures without an operating point.
+
+    TAR takes its thresholds from all impostor pairs there are, since a sample has none for a low FMR.
+    """
     genuine, impostor = distances.genuine, distances.impostor
-    found = search(embeddings, labels, seed)
-    cmc = found.cmc()
-    compared = count_pairs(torch.from_numpy(embeddings).to(choose_device("auto")), labels)
+    identified = identify(embeddings, test.images.labels, test.seed)
+    cmc = identified.cmc()
+    compared = _count_all_pairs(embeddings, test.images.labels)
     impostor_pairs = int(compared.impostor.sum())
     why = {target: why_unsupported(target, impostor_pairs, distances.identities, "test") for target in _TAR_TARGETS}
-    accepted = {
-        operating_point_name(target): 1 - fnmr_at(genuine, compared.threshold_at_fmr(target))
-        for target, reason in why.items()
-        if not reason
-    }
     return Figures(
         sensitivity=sensitivity_index(genuine, impostor),
         cllr=cllr(calibration.log_ratio(genuine), calibration.log_ratio(impostor)),
         min_cllr=min_cllr(genuine, impostor),
-        rank_1=found.rank_1(),
-        gallery=found.identities,
-        searches=len(found.rank),
-        tar=accepted,
+        rank_1=identified.rank_1(),
+        gallery=identified.identities,
+        searches=len(identified.rank),
+        tar={
+            operating_point_name(target): 1 - fnmr_at(genuine, compared.threshold_at_fmr(target))
+            for target, reason in why.items()
+            if not reason
+        },
         tar_impostor_pairs=impostor_pairs,
-        refused={operating_point_name(t): reason for t, reason in why.items() if reason},
-        cmc={rank: float(cmc[rank - 1]) for rank in _RANKS if rank < found.identities},
+        refused={operating_point_name(target): reason for target, reason in why.items() if reason},
+        cmc={rank: float(cmc[rank - 1]) for rank in _RANKS if rank < identified.identities},
         identified={
-            f"{rate:g}": found.detection_and_identification_rate(rate)
+            f"{rate:g}": identified.detection_and_identification_rate(rate)
             for rate in _FALSE_ALARM_RATES
-            if rate * len(found.rank) >= _EXPECTED_FALSE_ALARMS
+            if rate * len(identified.rank) >= _EXPECTED_FALSE_ALARMS
         },
     )
+
+
+def _count_all_pairs(embeddings: Vectors, labels: Indices) -> PairCounts:
+    """All pairs of the images, in shares of a second or two."""
+    on_device = torch.from_numpy(embeddings).to(choose_device("auto"))
+    pairs = len(labels) * (len(labels) - 1) // 2
+    shares = 1 + pairs // _PAIRS_OF_A_SHARE
+    with track("compare all images", pairs, "pairs") as progress:
+
+        def count(share: int) -> PairCounts:
+            counts = count_pairs(on_device, labels, share=(share, shares))
+            progress.advance(int(counts.genuine.sum() + counts.impostor.sum()))
+            return counts
+
+        return reduce(PairCounts.merge, map(count, range(shares)))
 
 
 def _histograms(distances: PairDistances) -> tuple[list[float], list[float], list[float]]:

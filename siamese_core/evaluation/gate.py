@@ -74,8 +74,8 @@ def compare(challenger: PairDistances, champion: PairDistances, confidence: floa
     rng = np.random.default_rng(seed)
     count = challenger.identities
     draws = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)  # (R, I)
-    kept = np.sort(rng.permutation(len(challenger.impostor))[:_MOST_IMPOSTORS])
-    rates = [_resampled_eers(distances, kept, draws) for distances in (challenger, champion)]
+    sample = np.sort(rng.permutation(len(challenger.impostor))[:_MOST_IMPOSTORS])
+    rates = [_resampled_eers(distances, sample, draws) for distances in (challenger, champion)]
     low, high = np.quantile(rates[0] - rates[1], [(1 - confidence) / 2, (1 + confidence) / 2])
     new, present = (equal_error_rate(roc(d.genuine, d.impostor))[0] for d in (challenger, champion))
     return Comparison(new, present, float(low), float(high), confidence)
@@ -99,20 +99,20 @@ def _how_good(comparison: Comparison) -> str:
 
 
 def _resampled_eers(
-    distances: PairDistances, kept: npt.NDArray[np.int64], draws: npt.NDArray[np.int64]
+    distances: PairDistances, sample: npt.NDArray[np.int64], draws: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """(R,): the EER where each pair counts as often as its identities are drawn."""
-    values = np.concatenate([distances.genuine, distances.impostor[kept]])
+    values = np.concatenate([distances.genuine, distances.impostor[sample]])
     order = np.argsort(values, kind="stable")
     same = (np.arange(len(values)) < len(distances.genuine))[order]
     # A genuine pair counts once for each time that its identity is drawn, an impostor pair for each meeting.
-    first = np.concatenate([distances.genuine_identity, distances.impostor_identities[kept, 0]])[order]
-    second = np.concatenate([distances.genuine_identity, distances.impostor_identities[kept, 1]])[order]
+    first = np.concatenate([distances.genuine_identity, distances.impostor_identities[sample, 0]])[order]
+    second = np.concatenate([distances.genuine_identity, distances.impostor_identities[sample, 1]])[order]
     last_of_ties = np.append(np.diff(values[order]) > 0, True)
     eers = np.empty(len(draws))
     for row, weights in enumerate(draws):
-        drawn = np.where(same, weights[first], weights[first] * weights[second]).astype(np.float64)
-        genuine, impostor = np.cumsum(drawn * same), np.cumsum(drawn * ~same)
+        times = np.where(same, weights[first], weights[first] * weights[second]).astype(np.float64)
+        genuine, impostor = np.cumsum(times * same), np.cumsum(times * ~same)
         fmr = impostor[last_of_ties] / max(impostor[-1], 1.0)
         fnmr = 1 - genuine[last_of_ties] / max(genuine[-1], 1.0)
         best = np.argmin(np.abs(fmr - fnmr))

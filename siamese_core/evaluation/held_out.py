@@ -1,32 +1,86 @@
-"""The held-out images and pairs that every system is asked about."""
+"""Identities that did not train, as every system is asked about them, and the calibration on them."""
 
 from __future__ import annotations
 
-from siamese_core.arrays import Indices, labels_of
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from siamese_core.calibration.expected_rates import Concentration
+from siamese_core.calibration.operating_points import Calibration, calibrate
 from siamese_core.config import CalibrationConfig
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
-from siamese_core.metrics.pairs import Pairs, few_of_each, make_pairs
+from siamese_core.data.dataset import Dataset, Images, Part
+from siamese_core.metrics.bootstrap import IdentityBootstrap, Resamples
+from siamese_core.metrics.pairs import PairDistances, Pairs, few_of_each, make_pairs, pair_distances
+from siamese_core.network.embedding import Embedder, RowEmbedder
+from siamese_core.network.trained import TrainedEncoder
+
+logger = logging.getLogger(__name__)
 
 
-def part_pairs(
-    manifest: Manifest, split: Split, part: str, config: CalibrationConfig, seed: int
-) -> tuple[Indices, Pairs]:
-    """The images of a part and the pairs of them that are compared: the same for every model.
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """One part of the data, with the pairs and the resamples that are the same for every system.
+
+    Attributes:
+        images: The part's, or a seeded sample of each identity's.
+        pairs: Positions in `images`.
+        confidence: Level of the intervals.
+        resamples: Number of resamples of the identities.
+        seed: Of the pairs, the resamples and all that is sampled besides.
+    """
+
+    images: Images
+    pairs: Pairs
+    confidence: float
+    resamples: int
+    seed: int
+
+    @classmethod
+    def of(cls, data: Dataset, part: Part, config: CalibrationConfig, seed: int) -> Self:
+        """Makes the pairs of a part.
+
+        Raises:
+            DataError: There are no genuine or no impostor pairs.
+        """
+        images = data.part(part)
+        if config.max_images_per_identity is not None:
+            images = images.take(few_of_each(images.labels, config.max_images_per_identity, seed))
+        pairs = make_pairs(images.labels, config.max_genuine_pairs, config.max_impostor_pairs, seed)
+        return cls(images, pairs, config.confidence, config.bootstrap, seed)
+
+    def distances(self, embedder: Embedder) -> PairDistances:
+        """The distances of the pairs by one system."""
+        return pair_distances(embedder(self.images.rows), self.pairs)
+
+    def bootstrap(self, distances: PairDistances) -> IdentityBootstrap:
+        """Intervals for the distances of one system; the identities are drawn once for all of them."""
+        return IdentityBootstrap(distances, self.draws, self.confidence)
+
+    @cached_property
+    def draws(self) -> Resamples:
+        """The resamples of the identities."""
+        labels, pairs = self.pairs.labels, self.pairs
+        identities = labels[pairs.genuine[:, 0]], labels[pairs.impostor], len(self.images.names)
+        return Resamples(*identities, self.resamples, self.seed)
+
+
+def calibrate_encoder(trained: TrainedEncoder, data: Dataset, config: CalibrationConfig, seed: int = 0) -> Calibration:
+    """Calibrates an encoder on the calibration identities.
+
+    Of the test identities it takes how many images each has, never how these compare: expected rates are of as many
+    identities with as many images.
 
     Args:
-        manifest: The images.
-        split: Their parts.
-        part: `calibration` or `test`.
-        config: Caps on the images and pairs.
-        seed: Of a sample, where a cap is reached.
+        trained: The encoder.
+        data: Its images, prepared as the encoder reads them.
+        config: Targets, default and intervals.
+        seed: Of pairs, resamples and the joint level of the expected rates.
 
-    Returns:
-        Rows of the image store, and pairs as positions in these rows.
+    Raises:
+        DataError: A part has no genuine or no impostor pairs.
     """
-    rows = split.rows(manifest, part)
-    labels, _ = labels_of(manifest.ok["identity"].iloc[rows].tolist())
-    if config.max_images_per_identity is not None:
-        kept = few_of_each(labels, config.max_images_per_identity, seed)
-        rows, labels = rows[kept], labels[kept]
-    return rows, make_pairs(labels, config.max_genuine_pairs, config.max_impostor_pairs, seed)
+    calibrating, new = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
+    distances = calibrating.distances(RowEmbedder(trained.build(), data.store.images))
+    return calibrate(distances, config, len(calibrating.images), seed, Concentration.of_pairs(new.pairs))

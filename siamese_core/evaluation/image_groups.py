@@ -1,4 +1,4 @@
-"""Images in groups: by what a user knows of them, and by what is measured on them."""
+"""Groups of images: by what a user knows of them, and by what is measured on them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Indices, Pixels
+from siamese_core.data.dataset import Images
 from siamese_core.data.image_metadata import FEWEST_NUMBERS, Metadata, number, read_metadata
 from siamese_core.data.manifest import Manifest
-from siamese_core.data.store import ImageStore
 
 _MOST_GROUPS = 12
 _BLOCK = 1024
@@ -28,8 +28,8 @@ _QUALITY = {
 
 
 @dataclass(frozen=True)
-class Groups:
-    """A column that puts each image into a group.
+class Grouping:
+    """A column that puts each image into one group.
 
     Attributes:
         column: Its name.
@@ -44,23 +44,22 @@ class Groups:
     codes: Indices
 
 
-def image_groups(manifest: Manifest, store: ImageStore, rows: Indices, metadata: str | None) -> list[Groups]:
+def image_groups(manifest: Manifest, images: Images, metadata: str | None) -> list[Grouping]:
     """All columns: those of the metadata file, where there is one, then those of image quality.
 
     Args:
         manifest: All files.
-        store: The prepared images.
-        rows: (N,) rows of the image store.
+        images: Those that are put into groups.
         metadata: Path of the CSV.
 
     Raises:
         DataError: The metadata file is wrong.
     """
-    known = metadata_groups(read_metadata(Path(metadata).expanduser(), manifest, rows)) if metadata else []
-    return known + quality_groups(manifest, store, rows)
+    columns = metadata_groups(read_metadata(Path(metadata).expanduser(), manifest, images.rows)) if metadata else []
+    return columns + quality_groups(manifest, images)
 
 
-def metadata_groups(metadata: Metadata) -> list[Groups]:
+def metadata_groups(metadata: Metadata) -> list[Grouping]:
     """The groups of each column.
 
     A text is a group. Numbers with more than 8 distinct values are cut into thirds of the images. A value that is not
@@ -69,22 +68,21 @@ def metadata_groups(metadata: Metadata) -> list[Groups]:
     return [_column_groups(name, values) for name, values in metadata.columns.items()]
 
 
-def quality_groups(manifest: Manifest, store: ImageStore, rows: Indices) -> list[Groups]:
+def quality_groups(manifest: Manifest, images: Images) -> list[Grouping]:
     """Thirds of the images by brightness, contrast, sharpness and size; a column that does not vary is left out.
 
     Args:
         manifest: Brightness and contrast of the prepared images, size of the originals.
-        store: The prepared images, on which sharpness is measured.
-        rows: (n,) rows of the image store.
+        images: The prepared images, on which sharpness is measured.
     """
-    table = manifest.ok.iloc[rows]
-    measured = {
+    table = manifest.ok.iloc[images.rows]
+    columns = {
         "brightness": table["brightness"].to_numpy(),
         "contrast": table["contrast"].to_numpy(),
-        "sharpness": sharpness(store.images, rows),
+        "sharpness": sharpness(images.pixels, images.rows),
         "size": (table["width"] * table["height"]).to_numpy(np.float64),
     }
-    return [_in_thirds(name, "quality", values, _QUALITY[name]) for name, values in measured.items() if np.ptp(values)]
+    return [_in_thirds(name, "quality", values, _QUALITY[name]) for name, values in columns.items() if np.ptp(values)]
 
 
 def sharpness(images: Pixels, rows: Indices) -> npt.NDArray[np.float64]:
@@ -97,15 +95,15 @@ def sharpness(images: Pixels, rows: Indices) -> npt.NDArray[np.float64]:
     Returns:
         (n,) low for a blurred image.
     """
-    found = np.empty(len(rows))
+    variances = np.empty(len(rows))
     for start in range(0, len(rows), _BLOCK):
         x = images[rows[start : start + _BLOCK]].mean(axis=3, dtype=np.float32)
         sides = x[:, 1:-1, :-2] + x[:, 1:-1, 2:] + x[:, :-2, 1:-1] + x[:, 2:, 1:-1]
-        found[start : start + len(x)] = (4 * x[:, 1:-1, 1:-1] - sides).var(axis=(1, 2))
-    return found
+        variances[start : start + len(x)] = (4 * x[:, 1:-1, 1:-1] - sides).var(axis=(1, 2))
+    return variances
 
 
-def _column_groups(name: str, values: list[str]) -> Groups:
+def _column_groups(name: str, values: list[str]) -> Grouping:
     distinct = set(values) - {""}
     numbers = {text: number(text) for text in distinct}
     if len(set(numbers.values())) >= FEWEST_NUMBERS and None not in numbers.values():
@@ -120,12 +118,12 @@ def _column_groups(name: str, values: list[str]) -> Groups:
 
 def _in_thirds(
     name: str, source: str, values: npt.NDArray[np.float64], names: tuple[str, str, str] | None = None
-) -> Groups:
+) -> Grouping:
     """Cuts at two values that occur, so that no third is empty; many equal values may leave two groups."""
-    known = np.isfinite(values)
-    cuts = np.unique(np.quantile(values[known], [1 / 3, 2 / 3], method="inverted_cdf"))
-    cuts = cuts[cuts < values[known].max()]
-    codes = np.where(known, np.searchsorted(cuts, values), len(cuts) + 1)
+    finite = np.isfinite(values)
+    cuts = np.unique(np.quantile(values[finite], [1 / 3, 2 / 3], method="inverted_cdf"))
+    cuts = cuts[cuts < values[finite].max()]
+    codes = np.where(finite, np.searchsorted(cuts, values), len(cuts) + 1)
     ranges = list(names) if names and len(cuts) == 2 else _ranges(cuts)
     return _without_empty(name, source, [*ranges, UNKNOWN], codes)
 
@@ -137,6 +135,6 @@ def _ranges(cuts: npt.NDArray[np.float64]) -> list[str]:
     return [f"up to {cuts[0]:g}", *between, f"above {cuts[-1]:g}"]
 
 
-def _without_empty(name: str, source: str, names: list[str], codes: Indices) -> Groups:
+def _without_empty(name: str, source: str, names: list[str], codes: Indices) -> Grouping:
     used, codes = np.unique(codes, return_inverse=True)
-    return Groups(name, source, [names[i] for i in used], codes)
+    return Grouping(name, source, [names[i] for i in used], codes)

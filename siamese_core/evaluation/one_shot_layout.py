@@ -1,4 +1,4 @@
-"""Who and what the images of a folder tree show, for one-shot tasks within its folders."""
+"""The layout of a folder tree for one-shot tasks within its folders: who and what each image shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from siamese_core.errors import DataError
 
 @dataclass(frozen=True)
 class OneShotLayout:
-    """Who and what a folder's images show.
+    """Identities, groups and sources of a folder's images.
 
     Attributes:
         rows: (n,) int64, which of the paths take part.
@@ -96,7 +96,7 @@ def _named_sources(names: list[str], labels: Indices) -> Indices | None:
     of_identity: dict[int, list[str]] = defaultdict(list)
     for label, end in zip(labels.tolist(), ends, strict=True):
         of_identity[label].append(end)
-    shared = {tuple(sorted(found)) for found in of_identity.values()}
+    shared = {tuple(sorted(ends_of_one)) for ends_of_one in of_identity.values()}
     if len(shared) > 1 or len(set(ends)) != len(next(iter(shared))):
         return None
     return labels_of(ends)[0]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
+from siamese_core.data.dataset import Dataset
 from siamese_core.evaluation.one_shot_layout import one_shot_layout, one_shot_paths
 from siamese_core.metrics.one_shot import one_shot
 from siamese_core.network.embedding import Embedder
@@ -16,7 +15,7 @@ from siamese_core.network.embedding import Embedder
 
 @dataclass(frozen=True)
 class OneShotResult:
-    """What one-shot tasks over folders of images measured.
+    """Errors of one-shot tasks over folders of images.
 
     Attributes:
         way: Identities in a task; a smaller group takes part with all of its own.
@@ -46,11 +45,12 @@ class OneShotResult:
         return f"{self.way}-way one-shot error {self.error:.2%}{spread}, {self.queries:,} queries"
 
 
-def measure_one_shot(embedder: Embedder, manifest: Manifest, split: Split, way: int, seed: int) -> OneShotResult | None:
-    """What an encoder does in one-shot tasks among the test identities, or None for a `way` of 0."""
+def measure_one_shot(embedder: Embedder, data: Dataset, way: int, seed: int) -> OneShotResult | None:
+    """Errors of one-shot tasks among the test identities, or None for a `way` of 0."""
     if way == 0:
         return None
-    return evaluate_one_shot(embedder(split.rows(manifest, "test")), one_shot_paths(manifest, split), way, seed)
+    paths = one_shot_paths(data.manifest, data.split)
+    return evaluate_one_shot(embedder(data.part("test").rows), paths, way, seed)
 
 
 def evaluate_one_shot(embeddings: npt.NDArray[np.floating], paths: list[str], way: int, seed: int = 0) -> OneShotResult:
@@ -66,15 +66,15 @@ def evaluate_one_shot(embeddings: npt.NDArray[np.floating], paths: list[str], wa
         DataError: No group has two identities of two images, or an embedding is not finite.
     """
     layout = one_shot_layout(paths)
-    found = one_shot(embeddings[layout.rows], layout.labels, layout.groups, layout.sources, way, seed=seed)
-    several = len(found.groups) > 1
+    errors = one_shot(embeddings[layout.rows], layout.labels, layout.groups, layout.sources, way, seed=seed)
+    several = len(errors.groups) > 1
     return OneShotResult(
         way=way,
-        error=found.error,
-        standard_error=float(np.std(found.groups, ddof=1) / len(found.groups) ** 0.5) if several else None,
-        groups=dict(zip(layout.group_names, found.groups, strict=True)),
+        error=errors.error,
+        standard_error=float(np.std(errors.groups, ddof=1) / len(errors.groups) ** 0.5) if several else None,
+        groups=dict(zip(layout.group_names, errors.groups, strict=True)),
         smallest_group=int(np.bincount(layout.groups).min()),
-        queries=found.queries,
+        queries=errors.queries,
         identities=len(layout.groups),
         images=len(layout.rows),
         sources="names" if layout.named_sources else "numbers",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Indices, labels_of
-from siamese_core.calibration.operating_points import Calibration, OperatingPoint
+from siamese_core.calibration.operating_points import Calibration, Threshold
 from siamese_core.config import CalibrationConfig
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_lists import PairList, rows_of
@@ -49,7 +49,7 @@ class KFold:
 
 @dataclass(frozen=True)
 class PairsResult:
-    """What a list of pairs measured.
+    """Errors on a list of pairs.
 
     Attributes:
         genuine_pairs: Pairs of one identity.
@@ -147,7 +147,7 @@ def evaluate_pairs(
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
         default=calibration.default,
-        points=measure_points(calibration, rates),
+        points=measure_points(calibration.thresholds, rates),
         k_fold=None if listed.folds is None else _k_fold(distances, listed),
     )
 
@@ -160,7 +160,7 @@ def measure_pairs(
     config: CalibrationConfig,
     seed: int,
 ) -> PairsResult | None:
-    """What an encoder does on the listed pairs at its calibrated thresholds, or None where none are listed."""
+    """Errors on the listed pairs at the calibrated thresholds, or None where none are listed."""
     if not len(listed.pairs):
         return None
     embeddings = embedder(rows_of(manifest, listed.images))
@@ -188,14 +188,14 @@ def k_fold_accuracy(distances: PairDistances, genuine_folds: Folds, impostor_fol
     return KFold(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), accuracies, thresholds)
 
 
-def measure_points(calibration: Calibration, rates: Rates) -> dict[str, PointResult]:
-    """What a model's operating points do on pairs: `rates` gives FMR and FNMR at a threshold."""
+def measure_points(thresholds: dict[str, Threshold], rates: Rates) -> dict[str, PointResult]:
+    """Results at thresholds, by operating point; `rates` gives FMR and FNMR at one."""
 
-    def measure(point: OperatingPoint) -> PointResult:
-        fmr, fnmr = rates(point.threshold)
-        return PointResult(point.threshold, point.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
+    def measure(threshold: Threshold) -> PointResult:
+        fmr, fnmr = rates(threshold.value)
+        return PointResult(threshold.value, threshold.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
 
-    return {name: measure(point) for name, point in calibration.points.items()}
+    return {name: measure(threshold) for name, threshold in thresholds.items()}
 
 
 def wilson(errors: int, pairs: int, confidence: float) -> Rate:
@@ -217,7 +217,7 @@ def _identities(listed: PairList) -> tuple[Indices, int | None]:
 
 
 def _distances(embeddings: npt.NDArray[np.floating], listed: PairList, labels: Indices) -> PairDistances:
-    genuine, impostor = (listed.pairs[chosen].astype(np.int64) for chosen in (listed.same, ~listed.same))
+    genuine, impostor = (listed.pairs[kind].astype(np.int64) for kind in (listed.same, ~listed.same))
     return pair_distances(embeddings, Pairs(genuine, impostor, labels, len(genuine), len(impostor)))
 
 
@@ -239,11 +239,12 @@ def _wilson_rates(distances: PairDistances, confidence: float) -> Rates:
 
 
 def _bootstrap_rates(distances: PairDistances, confidence: float, resamples: int, seed: int) -> Rates:
-    bootstrap = IdentityBootstrap(distances, max(100, min(resamples, _MAX_WEIGHTS // distances.identities)), seed)
+    count = max(100, min(resamples, _MAX_WEIGHTS // distances.identities))
+    bootstrap = IdentityBootstrap.of(distances, confidence, count, seed)
     compared = _compared_identities(distances)
 
     def rates(threshold: float) -> tuple[Rate, Rate]:
-        fmr, fnmr = bootstrap.rates(threshold, confidence)
+        fmr, fnmr = bootstrap.rates(threshold)
         # The bootstrap's rule of three takes it that all identities meet; a list compares few pairs of them.
         return replace(fmr, high=max(fmr.high, min(1.0, 3 / compared))) if fmr.errors == 0 else fmr, fnmr
 
@@ -251,6 +252,6 @@ def _bootstrap_rates(distances: PairDistances, confidence: float, resamples: int
 
 
 def _compared_identities(distances: PairDistances) -> int:
-    """How many pairs of identities the impostor pairs are of."""
+    """The number of pairs of identities behind the impostor pairs."""
     keys = np.sort(distances.impostor_identities, axis=1) @ np.array([distances.identities, 1])
     return len(np.unique(keys))

@@ -7,55 +7,50 @@ import numpy.typing as npt
 
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.evaluation.results import ReliabilityBin
-from siamese_core.metrics.bootstrap import IdentityBootstrap
-from siamese_core.metrics.pairs import PairDistances
+from siamese_core.metrics.bootstrap import IdentityBootstrap, Mask, Resamples
 
 Probabilities = npt.NDArray[np.float64]
-Chosen = npt.NDArray[np.bool_]
 
 _BINS = 10
 
 
-def reliability(
-    distances: PairDistances, calibration: Calibration, bootstrap: IdentityBootstrap, confidence: float
-) -> list[ReliabilityBin]:
-    """Groups pairs by probability and compares it with the share of genuine pairs (DeGroot & Fienberg 1983).
+def reliability(bootstrap: IdentityBootstrap, calibration: Calibration) -> list[ReliabilityBin]:
+    """Puts pairs of about equal probability together, and measures the share of genuine ones (DeGroot & Fienberg 1983).
 
     All genuine pairs together weigh as much as all impostor pairs, which is what the probability stands for; each
-    group has about a tenth of that weight.
+    bin has about a tenth of that weight.
 
     Args:
-        distances: Of the test pairs.
+        bootstrap: Distances of the test pairs, and resamples of their identities.
         calibration: Gives the probabilities.
-        bootstrap: Of the same pairs, over identities.
-        confidence: Level of the intervals.
 
     Returns:
-        The groups, by ascending probability; fewer than ten where many probabilities are equal.
+        The bins, by ascending probability; fewer than ten where many probabilities are equal.
     """
-    given = [calibration.probability(kind) for kind in (distances.genuine, distances.impostor)]
-    weights = [np.full(len(kind), 1 / len(kind)) for kind in given]
-    edges = _weighted_quantiles(np.concatenate(given), np.concatenate(weights))
-    genuine, impostor = (np.searchsorted(edges, kind, side="right") for kind in given)
-    found = []
+    distances = bootstrap.distances
+    probabilities = [calibration.probability(kind) for kind in (distances.genuine, distances.impostor)]
+    weights = [np.full(len(kind), 1 / len(kind)) for kind in probabilities]
+    edges = _weighted_quantiles(np.concatenate(probabilities), np.concatenate(weights))
+    genuine, impostor = (np.searchsorted(edges, kind, side="right") for kind in probabilities)
+    bins = []
     for place in range(len(edges) + 1):
-        chosen = genuine == place, impostor == place
-        mass = [mask.mean() for mask in chosen]
+        masks = genuine == place, impostor == place
+        mass = [mask.mean() for mask in masks]
         if not sum(mass):
             continue
-        total = sum(float(kind[mask].sum()) / len(kind) for kind, mask in zip(given, chosen, strict=True))
+        total = sum(float(kind[mask].sum()) / len(kind) for kind, mask in zip(probabilities, masks, strict=True))
         share = mass[0] / sum(mass)
-        low, high = np.quantile(_shares(bootstrap, *chosen), [(1 - confidence) / 2, (1 + confidence) / 2])
-        found.append(
+        low, high = bootstrap.interval(_shares(bootstrap.resamples, *masks))
+        bins.append(
             ReliabilityBin(
                 probability=float(total / sum(mass)),
                 genuine=float(share),
                 low=float(min(low, share)),
                 high=float(max(high, share)),
-                pairs=sum(int(mask.sum()) for mask in chosen),
+                pairs=sum(int(mask.sum()) for mask in masks),
             )
         )
-    return found
+    return bins
 
 
 def _weighted_quantiles(values: Probabilities, weights: Probabilities) -> Probabilities:
@@ -66,8 +61,8 @@ def _weighted_quantiles(values: Probabilities, weights: Probabilities) -> Probab
     return np.unique(values[order][places])
 
 
-def _shares(bootstrap: IdentityBootstrap, genuine: Chosen, impostor: Chosen) -> Probabilities:
-    """(R',): the share of genuine pairs in each draw that has any pair of the group."""
-    ours, theirs = bootstrap.shares(genuine, impostor)
-    drawn = ours + theirs > 0
-    return ours[drawn] / (ours + theirs)[drawn] if drawn.any() else np.array([0.0, 1.0])
+def _shares(resamples: Resamples, genuine: Mask, impostor: Mask) -> Probabilities:
+    """(R',): the share of genuine pairs in each resample that has any pair of the bin."""
+    ours, theirs = resamples.shares(genuine, impostor)
+    filled = ours + theirs > 0
+    return ours[filled] / (ours + theirs)[filled] if filled.any() else np.array([0.0, 1.0])

@@ -1,8 +1,8 @@
-"""What an evaluation finds, as plain values that JSON can hold."""
+"""Results of an evaluation, as plain values that JSON can hold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from siamese_core.evaluation.gate import Comparison
 from siamese_core.metrics.rates import Rate
@@ -10,7 +10,7 @@ from siamese_core.metrics.rates import Rate
 
 @dataclass(frozen=True)
 class PointResult:
-    """What an operating point did on the test identities.
+    """The result of an operating point on the test identities.
 
     Attributes:
         threshold: The calibrated threshold.
@@ -29,7 +29,7 @@ class PointResult:
 
 @dataclass(frozen=True)
 class Curves:
-    """What the plots show.
+    """Points of the plots.
 
     Attributes:
         fmr: Points of the ROC, ascending.
@@ -37,9 +37,9 @@ class Curves:
         bins: Edges of the histograms, squared L2.
         genuine: Density of genuine distances in each bin.
         impostor: Density of impostor distances in each bin.
-        fnmr_low: Lower end of the interval of each `fnmr`; empty where none was made.
+        fnmr_low: Lower end of the interval of each `fnmr`.
         fnmr_high: Upper end.
-        thresholds: Threshold of each point of the ROC; empty in an evaluation that an older version saved.
+        thresholds: Threshold of each point of the ROC.
     """
 
     fmr: list[float]
@@ -47,9 +47,9 @@ class Curves:
     bins: list[float]
     genuine: list[float]
     impostor: list[float]
-    fnmr_low: list[float] = field(default_factory=list)
-    fnmr_high: list[float] = field(default_factory=list)
-    thresholds: list[float] = field(default_factory=list)
+    fnmr_low: list[float]
+    fnmr_high: list[float]
+    thresholds: list[float]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SystemResult:
         eer: Equal error rate on the test pairs.
         auc: Area under the ROC.
         points: Results by operating point.
-        curves: What the plots show.
+        curves: Points of the plots.
     """
 
     eer: float
@@ -71,7 +71,7 @@ class SystemResult:
 
 @dataclass(frozen=True)
 class Figures:
-    """What does not depend on an operating point.
+    """Figures that do not depend on an operating point.
 
     Attributes:
         sensitivity: d′, or None where distances do not vary.
@@ -81,8 +81,8 @@ class Figures:
         gallery: Identities in that gallery.
         searches: Images that were searched for.
         tar: True accept rate by the FMR at which it is measured, `fmr_1e-1` …; thresholds from all test pairs.
-        tar_impostor_pairs: How many impostor pairs those thresholds come from.
         refused: Name → why the test pairs cannot support this FMR.
+        tar_impostor_pairs: Number of impostor pairs that those thresholds come from.
         cmc: Share of searches that find their identity among the first k, by k (closed set).
         identified: Share of searches that find their identity first and below the threshold (DIR), by the share of
             searches for somebody who is not in the gallery that raise a false alarm (open set).
@@ -96,9 +96,9 @@ class Figures:
     searches: int
     tar: dict[str, float]
     refused: dict[str, str]
-    tar_impostor_pairs: int = 0
-    cmc: dict[int, float] = field(default_factory=dict)
-    identified: dict[str, float] = field(default_factory=dict)
+    tar_impostor_pairs: int
+    cmc: dict[int, float]
+    identified: dict[str, float]
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, for a tracker."""
@@ -117,7 +117,7 @@ class ChampionResult:
         version: Which version was champion then; the gate compares anew if another one is now.
         comparison: The challenger against it, or None where it reads its images in another way: then there are no
             pairs that both can be measured on.
-        points: What the champion's operating points do on these pairs, at its own calibrated thresholds.
+        points: Results of the champion's operating points on these pairs, at its own calibrated thresholds.
     """
 
     version: str
@@ -135,14 +135,14 @@ class ChampionResult:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Pairs whose probability of "same" is about equal: how many of them are genuine?
+    """Pairs whose probability of "same" is about equal, and the share of genuine ones among them.
 
     Attributes:
         probability: Mean of the probabilities that the calibration gave.
         genuine: Share of genuine pairs, where both kinds weigh the same in all.
         low: Lower end of its interval.
         high: Upper end of its interval.
-        pairs: How many pairs there are.
+        pairs: Number of pairs.
     """
 
     probability: float

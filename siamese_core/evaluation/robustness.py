@@ -1,4 +1,4 @@
-"""How errors grow when one image of each pair is made worse, at a threshold that does not move."""
+"""Robustness: how errors grow when one image of each pair is made worse, at a threshold that does not move."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from siamese_core.arrays import Indices, Pixels
-from siamese_core.calibration.operating_points import Calibration
-from siamese_core.config import CalibrationConfig
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split
-from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.baselines import ImageEmbedder
-from siamese_core.evaluation.held_out import part_pairs
+from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.results import RobustnessCurve
-from siamese_core.metrics.pairs import Pairs, distances_of
+from siamese_core.metrics.pairs import distances_of
 from siamese_core.metrics.rates import fmr_at, fnmr_at
-from siamese_core.network.embedding import Embedder
+from siamese_core.progress import track
 
 # 6 changes × 4 levels × 100 images are 2,400 embeddings. Each changed image is compared with all its partners as they
 # are, so that few images give many pairs.
@@ -39,14 +34,14 @@ class _Comparison:
 
     Attributes:
         embeddings: (N, D) as they are.
-        chosen: (n,) which of them are changed.
-        genuine: (G, 2) position of the image as it is, and of the other in `chosen`.
+        subset: (n,) which of them are changed.
+        genuine: (G, 2) position of the image as it is, and of the other in `subset`.
         impostor: (M, 2) the same.
         threshold: Pairs below it match.
     """
 
     embeddings: Vectors
-    chosen: Indices
+    subset: Indices
     genuine: Indices
     impostor: Indices
     threshold: float
@@ -60,89 +55,55 @@ class _Comparison:
 
 
 def robustness_curves(
-    embedder: ImageEmbedder,
-    images: Pixels,
-    rows: Indices,
-    embeddings: Vectors,
-    pairs: Pairs,
-    threshold: float,
-    seed: int,
-    most_images: int = _MOST_IMAGES,
+    embedder: ImageEmbedder, held_out: HeldOut, embeddings: Vectors, threshold: float, most_images: int = _MOST_IMAGES
 ) -> list[RobustnessCurve]:
     """Blurs, disturbs, compresses, covers, darkens and turns images, and compares each with others as they are.
 
     Args:
-        embedder: What is measured.
-        images: (S, H, W, C) uint8, the image store.
-        rows: (N,) the test images in the store.
-        embeddings: (N, D) of these, unchanged.
-        pairs: Which of them are compared; either image of a pair may be the changed one.
+        embedder: The system that is measured.
+        held_out: Images and pairs; either image of a pair may be the changed one.
+        embeddings: (N, D) of its images, unchanged.
         threshold: Pairs below it match.
-        seed: Of the images that are changed and of what is random in the changes.
-        most_images: How many are changed at most, of those with a genuine pair.
+        most_images: Most images that are changed, of those with a genuine pair.
 
     Returns:
         A curve for each change. Its first level is no change: the rates of the same pairs as they are.
     """
-    compared = _compare(embeddings, pairs, threshold, most_images, np.random.default_rng(seed))
-    originals = np.ascontiguousarray(images[rows[compared.chosen]])
-    everything = np.arange(len(originals))
-    plain = compared.rates(embeddings[compared.chosen])
+    compared = _compare(embeddings, held_out, threshold, most_images)
+    images = held_out.images
+    originals = np.ascontiguousarray(images.pixels[images.rows[compared.subset]])
+    plain = compared.rates(embeddings[compared.subset])
     curves = []
-    for name, unit, levels, change in CHANGES:
-        changed = (change(originals, level, np.random.default_rng(seed)) for level in levels)
-        found = [plain, *(compared.rates(embedder(pixels, everything)) for pixels in changed)]
-        fnmr, fmr = (list(rates) for rates in zip(*found, strict=True))
-        curves.append(RobustnessCurve(name, unit, [0.0, *levels], fnmr, fmr))
+    with track("change images", len(originals) * sum(len(levels) for _, _, levels, _ in CHANGES), "images") as progress:
+        for name, unit, levels, change in CHANGES:
+            rates = [plain]
+            for level in levels:
+                changed = change(originals, level, np.random.default_rng(held_out.seed))
+                rates.append(compared.rates(embedder(changed, np.arange(len(changed)))))
+                progress.advance(len(changed))
+            fnmr, fmr = (list(column) for column in zip(*rates, strict=True))
+            curves.append(RobustnessCurve(name, unit, [0.0, *levels], fnmr, fmr))
     return curves
 
 
-def measure_robustness(
-    of_images: ImageEmbedder,
-    of_rows: Embedder,
-    calibration: Calibration,
-    manifest: Manifest,
-    store: ImageStore,
-    split: Split,
-    config: CalibrationConfig,
-    seed: int,
-) -> list[RobustnessCurve]:
-    """The curves of the test images at the default operating point.
-
-    Args:
-        of_images: Embeds changed images.
-        of_rows: Embeds images of the store.
-        calibration: Thresholds.
-        manifest: All files.
-        store: The prepared images.
-        split: Which identities test.
-        config: Caps on the pairs.
-        seed: Of samples and changes.
-    """
-    rows, pairs = part_pairs(manifest, split, "test", config, seed)
-    threshold = calibration.point().threshold
-    return robustness_curves(of_images, store.images, rows, of_rows(rows), pairs, threshold, seed)
-
-
-def _compare(
-    embeddings: Vectors, pairs: Pairs, threshold: float, most_images: int, rng: np.random.Generator
-) -> _Comparison:
+def _compare(embeddings: Vectors, held_out: HeldOut, threshold: float, most_images: int) -> _Comparison:
+    rng, pairs = np.random.default_rng(held_out.seed), held_out.pairs
     candidates = np.unique(pairs.genuine)
-    chosen = np.sort(rng.choice(candidates, min(most_images, len(candidates)), replace=False))
-    genuine = _with_changed(pairs.genuine, chosen, _MOST_GENUINE, rng)
-    impostor = _with_changed(pairs.impostor, chosen, _MOST_IMPOSTOR, rng)
+    subset = np.sort(rng.choice(candidates, min(most_images, len(candidates)), replace=False))
+    genuine = _with_changed(pairs.genuine, subset, _MOST_GENUINE, rng)
+    impostor = _with_changed(pairs.impostor, subset, _MOST_IMPOSTOR, rng)
     if not len(impostor):  # a sample of the impostor pairs may have passed these few images by
         impostor = np.stack([pairs.impostor[:, 0], np.zeros(len(pairs.impostor), np.int64)], axis=1)
-    return _Comparison(embeddings, chosen, genuine, impostor, threshold)
+    return _Comparison(embeddings, subset, genuine, impostor, threshold)
 
 
-def _with_changed(pairs: Indices, chosen: Indices, most: int, rng: np.random.Generator) -> Indices:
-    """(P, 2) pairs with a chosen image, that one second and by its position in `chosen`: all, or a sample."""
+def _with_changed(pairs: Indices, subset: Indices, most: int, rng: np.random.Generator) -> Indices:
+    """(P, 2) pairs with an image of the subset, that one second and by its position there: all, or a sample."""
     position = np.full(int(pairs.max()) + 1 if len(pairs) else 0, -1)
-    position[chosen[chosen < len(position)]] = np.flatnonzero(chosen < len(position))
+    position[subset[subset < len(position)]] = np.flatnonzero(subset < len(position))
     ways = [np.stack([pairs[:, 1 - side], position[pairs[:, side]]], axis=1) for side in (0, 1)]
-    found = np.concatenate([way[way[:, 1] >= 0] for way in ways])
-    return found if len(found) <= most else found[np.sort(rng.choice(len(found), most, replace=False))]
+    both = np.concatenate([way[way[:, 1] >= 0] for way in ways])
+    return both if len(both) <= most else both[np.sort(rng.choice(len(both), most, replace=False))]
 
 
 def _blur(images: Pixels, level: float, _: np.random.Generator) -> Pixels:

@@ -1,23 +1,24 @@
 """Error rates by group of images at one threshold, and which groups do measurably worse than all pairs together.
 
-A cell is a pair of groups: a within-group cell holds pairs of two images of one group, a between-group cell pairs of
-an image of each. Every pair is in exactly one cell of a column.
+A group holds images, a cell pairs: a within-group cell those of two images of one group, a between-group cell those of
+an image of each. Every pair is in exactly one cell of a column. A slice is a cell, measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Indices
-from siamese_core.config import CalibrationConfig
-from siamese_core.evaluation.image_groups import Groups
+from siamese_core.evaluation.held_out import HeldOut
+from siamese_core.evaluation.image_groups import Grouping
 from siamese_core.evaluation.results import Slice
-from siamese_core.metrics.pairs import PairDistances, Pairs
+from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import Rate
+from siamese_core.progress import track
 
 # With fewer identities in a group, one person who is hard to verify looks like a gap.
 _FEWEST_IDENTITIES = 5
@@ -46,7 +47,7 @@ class _Cells:
     identities: Numbers
 
     def rate(self, cell: int, confidence: float) -> Rate | None:
-        """With its interval, as `metrics.IdentityBootstrap` makes it; None where there is no pair."""
+        """The error rate with its interval, as `IdentityBootstrap` makes it; None where there is no pair."""
         errors, pairs = int(self.errors[cell]), int(self.pairs[cell])
         draws = self.draws[:, cell]
         draws = draws[np.isfinite(draws)]
@@ -82,12 +83,7 @@ class _Cells:
 
 
 def measure_slices(
-    columns: Sequence[Groups],
-    pairs: Pairs,
-    distances: PairDistances,
-    threshold: float,
-    config: CalibrationConfig,
-    seed: int,
+    columns: list[Grouping], held_out: HeldOut, distances: PairDistances, threshold: float
 ) -> list[Slice]:
     """FMR and FNMR within and between the groups of each column, at one threshold.
 
@@ -96,60 +92,68 @@ def measure_slices(
     and only for groups of at least 5 identities.
 
     Args:
-        columns: Groups of the images that `pairs` numbers.
-        pairs: Which images were compared.
-        distances: Of these pairs.
+        columns: Groups of the images of `held_out`.
+        held_out: Images and pairs, level of the intervals, and resamples.
+        distances: Of its pairs.
         threshold: Pairs below it match.
-        config: Level of the intervals, and resamples.
-        seed: Of the resamples of the identities.
 
     Returns:
         Column by column, within-group slices first; between groups only where there are pairs.
     """
-    count = distances.identities
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=config.bootstrap).astype(np.float64)  # (R, I)
-    measured = [
-        (
-            column,
-            _impostor_cells(column, pairs, distances, threshold, weights),
-            _genuine_cells(column, pairs, distances, threshold, weights),
-        )
-        for column in columns
-    ]
-    chances = [cells.chance() for _, *kinds in measured for cells in kinds]
-    worse = np.split(_holm(np.concatenate([[], *chances]), 1 - config.confidence), np.cumsum([len(c) for c in chances]))
-    found: list[Slice] = []
-    for i, (column, impostor, genuine) in enumerate(measured):
-        found += _slices(column, pairs.labels, impostor, genuine, worse[2 * i], worse[2 * i + 1], config.confidence)
-    return found
+    with track("measure groups", len(columns), "columns") as progress:
+        columns_of_cells = []
+        for column in columns:
+            columns_of_cells.append(_ColumnCells.of(column, held_out, distances, threshold))
+            progress.advance()
+    p_values = [cells.chance() for column in columns_of_cells for cells in (column.impostor, column.genuine)]
+    rejected = _holm(np.concatenate([[], *p_values]), 1 - held_out.confidence)
+    worse = np.split(rejected, np.cumsum([len(p) for p in p_values]))
+    slices: list[Slice] = []
+    for i, cells in enumerate(columns_of_cells):
+        slices += cells.slices(worse[2 * i], worse[2 * i + 1], held_out.confidence)
+    return slices
 
 
-def _slices(
-    column: Groups,
-    labels: Indices,
-    impostor: _Cells,
-    genuine: _Cells,
-    false_matches: npt.NDArray[np.bool_],
-    false_non_matches: npt.NDArray[np.bool_],
-    confidence: float,
-) -> list[Slice]:
-    first, second = _group_pairs(column)
-    present = _images(column, labels) > 0  # (I, K)
-    found = []
-    for cell in np.argsort(first != second, kind="stable").tolist():
-        a, b = int(first[cell]), int(second[cell])
-        if a != b and not impostor.pairs[cell] and not genuine.pairs[cell]:
-            continue
-        fmr, fnmr = impostor.rate(cell, confidence), genuine.rate(cell, confidence)
-        words = [_worse("FMR", fmr, impostor)] if false_matches[cell] else []
-        words += [_worse("FNMR", fnmr, genuine)] if false_non_matches[cell] else []
-        identities = int((present[:, a] | present[:, b]).sum())
-        names = column.names
-        found.append(
-            Slice(column.column, names[a], names[b], column.source, identities, fmr, fnmr, gap="; ".join(words))
-        )
-    return found
+@dataclass(frozen=True)
+class _ColumnCells:
+    """The cells of a column, of both kinds of pairs.
+
+    Attributes:
+        column: Its groups.
+        labels: (N,) identities of the images.
+        impostor: Cells of the impostor pairs.
+        genuine: Cells of the genuine pairs.
+    """
+
+    column: Grouping
+    labels: Indices
+    impostor: _Cells
+    genuine: _Cells
+
+    @classmethod
+    def of(cls, column: Grouping, held_out: HeldOut, distances: PairDistances, threshold: float) -> Self:
+        """Counts errors and pairs, as they are and in each resample."""
+        counted = column, held_out, distances, threshold
+        return cls(column, held_out.pairs.labels, _impostor_cells(*counted), _genuine_cells(*counted))
+
+    def slices(
+        self, false_matches: npt.NDArray[np.bool_], false_non_matches: npt.NDArray[np.bool_], confidence: float
+    ) -> list[Slice]:
+        """The slices, with a gap where (C,) FMR or FNMR is worse than in all pairs."""
+        first, second = _group_pairs(self.column)
+        present = _images(self.column, self.labels) > 0  # (I, K)
+        names, slices = self.column.names, []
+        for cell in np.argsort(first != second, kind="stable").tolist():
+            a, b = int(first[cell]), int(second[cell])
+            if a != b and not self.impostor.pairs[cell] and not self.genuine.pairs[cell]:
+                continue
+            fmr, fnmr = self.impostor.rate(cell, confidence), self.genuine.rate(cell, confidence)
+            words = [_worse("FMR", fmr, self.impostor)] if false_matches[cell] else []
+            words += [_worse("FNMR", fnmr, self.genuine)] if false_non_matches[cell] else []
+            identities = int((present[:, a] | present[:, b]).sum())
+            groups = self.column.column, names[a], names[b], self.column.source
+            slices.append(Slice(*groups, identities, fmr, fnmr, gap="; ".join(words)))
+        return slices
 
 
 def _worse(name: str, rate: Rate | None, cells: _Cells) -> str:
@@ -158,7 +162,7 @@ def _worse(name: str, rate: Rate | None, cells: _Cells) -> str:
 
 
 def _holm(p: Numbers, level: float) -> npt.NDArray[np.bool_]:
-    """Which hypotheses are rejected at a level for all of them together; NaN is no hypothesis."""
+    """(H,) whether each hypothesis is rejected, at a level for all of them together; NaN is no hypothesis."""
     order = np.argsort(p)  # NaN last
     tests = int(np.isfinite(p).sum())
     allowed = level / np.arange(tests, 0, -1)
@@ -168,33 +172,32 @@ def _holm(p: Numbers, level: float) -> npt.NDArray[np.bool_]:
     return rejected
 
 
-def _group_pairs(column: Groups) -> tuple[Indices, Indices]:
+def _group_pairs(column: Grouping) -> tuple[Indices, Indices]:
     """The two groups of each cell, (C,) each."""
     first, second = np.triu_indices(len(column.names))
     return first, second
 
 
-def _cell_of(column: Groups, pairs: Indices) -> Indices:
+def _cell_of(column: Grouping, pairs: Indices) -> Indices:
     """(P,) the cell of each pair."""
     groups = len(column.names)
     first, second = _group_pairs(column)
     cells = np.empty((groups, groups), np.int64)
     cells[first, second] = cells[second, first] = np.arange(len(first))
-    found: Indices = cells.ravel()[column.codes[pairs[:, 0]] * groups + column.codes[pairs[:, 1]]]
-    return found
+    cell: Indices = cells.ravel()[column.codes[pairs[:, 0]] * groups + column.codes[pairs[:, 1]]]
+    return cell
 
 
-def _images(column: Groups, labels: Indices) -> Numbers:
-    """(I, K): how many images of each identity are in each group."""
+def _images(column: Grouping, labels: Indices) -> Numbers:
+    """(I, K) images of each identity in each group."""
     groups = len(column.names)
     counts = np.bincount(labels * groups + column.codes, minlength=(int(labels.max()) + 1) * groups)
     return counts.reshape(-1, groups).astype(np.float64)
 
 
-def _impostor_cells(
-    column: Groups, pairs: Pairs, distances: PairDistances, threshold: float, weights: Numbers
-) -> _Cells:
-    """A pair counts as often as its two identities are drawn together."""
+def _impostor_cells(column: Grouping, held_out: HeldOut, distances: PairDistances, threshold: float) -> _Cells:
+    """Cells of the impostor pairs: in a resample, one counts as often as its two identities are drawn together."""
+    weights, pairs = held_out.draws.weights, held_out.pairs
     first, second = _group_pairs(column)
     cells = _cell_of(column, pairs.impostor)
     wrong = np.flatnonzero(distances.impostor < threshold)
@@ -211,17 +214,16 @@ def _impostor_cells(
     return _cells(cells[wrong], total, error_draws, pair_draws, independent, smaller)
 
 
-def _genuine_cells(
-    column: Groups, pairs: Pairs, distances: PairDistances, threshold: float, weights: Numbers
-) -> _Cells:
-    """A pair counts as often as its identity is drawn."""
+def _genuine_cells(column: Grouping, held_out: HeldOut, distances: PairDistances, threshold: float) -> _Cells:
+    """Cells of the genuine pairs: in a resample, one counts as often as its identity is drawn."""
+    weights, pairs = held_out.draws.weights, held_out.pairs
     count, identities = len(_group_pairs(column)[0]), weights.shape[1]
     cells = _cell_of(column, pairs.genuine)
     wrong = np.flatnonzero(distances.genuine >= threshold)
     keys = distances.genuine_identity * count + cells
     total, errors = (
-        np.bincount(chosen, minlength=identities * count).reshape(identities, count).astype(np.float64)
-        for chosen in (keys, keys[wrong])
+        np.bincount(some, minlength=identities * count).reshape(identities, count).astype(np.float64)
+        for some in (keys, keys[wrong])
     )
     people = (total > 0).sum(axis=0).astype(np.float64)
     return _cells(cells[wrong], total.sum(axis=0), weights @ errors, weights @ total, people, people)
@@ -246,27 +248,27 @@ def _ratio(errors: Numbers, pairs: Numbers) -> Numbers:
 
 
 def _impostor_pairs(images: Numbers, first: Indices, second: Indices, weights: Numbers) -> Numbers:
-    """(R, C): impostor pairs there are between the groups when identity i is there `weights[:, i]` times.
+    """(R, C): impostor pairs between the groups when identity i is there `weights[:, i]` times.
 
     All pairs of an image of each group less those of one identity: (Σ wᵢ aᵢ)(Σ wᵢ bᵢ) − Σ wᵢ² aᵢ bᵢ.
     """
     in_group = weights @ images  # (R, K)
-    found = in_group[:, first] * in_group[:, second] - weights**2 @ (images[:, first] * images[:, second])
-    found[:, first == second] /= 2
-    return found
+    pairs = in_group[:, first] * in_group[:, second] - weights**2 @ (images[:, first] * images[:, second])
+    pairs[:, first == second] /= 2
+    return pairs
 
 
 def _error_draws(cells: Indices, identities: Indices, count: int, weights: Numbers) -> Numbers:
     """(R, C): wrong impostor pairs of each cell, each as often as its two identities are drawn together."""
     from scipy.sparse import coo_array  # here, so that a verifier starts without it
 
-    drawn = np.zeros((len(weights), count))
+    draws = np.zeros((len(weights), count))
     by_identity = np.ascontiguousarray(weights.T)  # (I, R)
     order = np.argsort(cells, kind="stable")
     for part in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1) if len(order) else []:
         # Sparse, and only of identities with an error: most pairs of identities have none.
-        known, first = np.unique(identities[part, 0], return_inverse=True)
-        shape = (len(known), len(by_identity))
+        names, first = np.unique(identities[part, 0], return_inverse=True)
+        shape = (len(names), len(by_identity))
         wrong = coo_array((np.ones(len(part)), (first, identities[part, 1])), shape=shape).tocsr()
-        drawn[:, cells[part[0]]] = np.einsum("ir,ir->r", by_identity[known], wrong @ by_identity)
-    return drawn
+        draws[:, cells[part[0]]] = np.einsum("ir,ir->r", by_identity[names], wrong @ by_identity)
+    return draws

@@ -33,7 +33,7 @@ _TILE = {"cpu": (512, 2048), "cuda": (4096, 8192)}
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """What is known of the distances of many pairs.
+    """Counts of the distances of many pairs.
 
     Attributes:
         genuine: (BINS,) int64, genuine pairs by distance; the bins divide [0, top] evenly.
@@ -55,7 +55,7 @@ class PairCounts:
         return cls(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.empty(0), keep, top)
 
     def merge(self, other: Self) -> Self:
-        """What is known of the pairs of both.
+        """The counts of the pairs of both.
 
         Raises:
             DataError: They keep different numbers of distances, or have different bins.

@@ -1,4 +1,4 @@
-"""Search (ISO/IEC 19795-1: identification): whose image of a gallery is nearest to a probe?"""
+"""Identification (ISO/IEC 19795-1): whose image of a gallery is nearest to a probe?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = 256  # probes at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class Identification:
     """Probes against a gallery with one image an identity.
 
     Attributes:
@@ -53,7 +53,7 @@ class Search:
         return float(np.mean((self.rank == 1) & (self.mate < threshold)))
 
 
-def search(embeddings: npt.NDArray[np.floating], labels: Indices, seed: int) -> Search:
+def identify(embeddings: npt.NDArray[np.floating], labels: Indices, seed: int) -> Identification:
     """Searches a gallery of one image an identity, drawn by the seed, for all other images.
 
     Args:
@@ -71,17 +71,17 @@ def search(embeddings: npt.NDArray[np.floating], labels: Indices, seed: int) -> 
     probes = np.setdiff1d(np.arange(len(labels)), gallery)
     if len(identities) < 2 or not len(probes):
         raise DataError(
-            f"A search needs two identities and one of them with a second image; there are {len(labels)} images of "
-            f"{len(identities)}."
+            "Identification needs two identities and one of them with a second image; there are "
+            f"{len(labels)} images of {len(identities)}."
         )
     own = np.searchsorted(identities, labels[probes])
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(probes), _BLOCK)]
-    parts = [_search_block(embeddings[probes[block]], embeddings[gallery], own[block]) for block in blocks]
+    parts = [_identify_block(embeddings[probes[block]], embeddings[gallery], own[block]) for block in blocks]
     rank, mate, other = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Search(rank, mate, other, len(identities))
+    return Identification(rank, mate, other, len(identities))
 
 
-def _search_block(
+def _identify_block(
     probes: npt.NDArray[np.floating], gallery: npt.NDArray[np.floating], own: Indices
 ) -> tuple[Indices, Distances, Distances]:
     """Rank, distance to the mate and to the nearest other, for each of a few probes."""

@@ -13,7 +13,7 @@ from siamese_core.errors import DataError
 
 @dataclass(frozen=True)
 class OneShot:
-    """What was measured.
+    """Errors of one-shot tasks.
 
     Attributes:
         error: Share of the queries whose nearest support image is of another identity; the mean over groups.

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Distances, Indices
 from siamese_core.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 _BLOCK_NUMBERS = 2**19  # so that a block stays in the processor's cache
 
@@ -54,6 +50,10 @@ class PairDistances:
     impostor_identities: Indices
     identities: int
 
+    def __str__(self) -> str:
+        pairs = f"{len(self.genuine):,} genuine and {len(self.impostor):,} impostor pairs"
+        return f"{pairs} of {self.identities:,} identities"
+
 
 def make_pairs(labels: Indices, max_genuine: int, max_impostor: int, seed: int) -> Pairs:
     """All pairs, or a seeded sample without repetition where there are more than the caps.
@@ -76,8 +76,8 @@ def make_pairs(labels: Indices, max_genuine: int, max_impostor: int, seed: int) 
             f"{len(labels)} images of {np.count_nonzero(sizes)} identities give {genuine_total} genuine and "
             f"{impostor_total} impostor pairs; both kinds are needed."
         )
-    chosen = np.arange(genuine_total) if genuine_total <= max_genuine else _sample(genuine_total, max_genuine, rng)
-    genuine = _genuine(labels, chosen)
+    numbers = np.arange(genuine_total) if genuine_total <= max_genuine else _sample(genuine_total, max_genuine, rng)
+    genuine = _genuine(labels, numbers)
     impostor = _all_impostor(labels) if impostor_total <= max_impostor else _sample_impostor(labels, max_impostor, rng)
     return Pairs(genuine, impostor, labels, genuine_total, impostor_total)
 
