@@ -63,7 +63,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RateSeen:
     """One rate in one repeat: what was stated, what came, the test's own interval, and the rate of the whole pool."""
 
     stated: Interval
@@ -82,22 +82,21 @@ class Seen:
 
 
 # (FMR, FNMR) by operating point.
-Repeat = dict[str, tuple[Seen, Seen]]
+Repeat = dict[str, tuple[RateSeen, RateSeen]]
 
 
 def main() -> None:
     """A table a data set, and the picture."""
-    chosen = _options()
+    arguments = _options()
     studies = {}
-    for name in chosen.names:
-        pool = _pool(name, chosen)
-        studies[name] = study(pool, chosen.repeats, chosen.impostor_pairs)
-        print(
-            f"\n{name}: {pool.labels.max() + 1:,} identities, {len(pool.labels):,} images, {chosen.repeats} repeats\n"
-        )
+    for name in arguments.names:
+        pool = _pool(name, arguments)
+        studies[name] = study(pool, arguments.repeats, arguments.impostor_pairs)
+        count = f"{pool.labels.max() + 1:,} identities, {len(pool.labels):,} images"
+        print(f"\n{name}: {count}, {arguments.repeats} repeats\n")
         print("\n".join(table(*studies[name])), flush=True)
-    if chosen.plot:
-        picture({name: plain for name, (plain, _) in studies.items()}).savefig(chosen.plot, metadata={"Date": None})
+    if arguments.plot:
+        picture({name: plain for name, (plain, _) in studies.items()}).savefig(arguments.plot, metadata={"Date": None})
 
 
 def study(pool: Pool, repeats: int, impostor_pairs: int) -> tuple[list[Repeat], list[Repeat]]:
@@ -110,11 +109,11 @@ def study(pool: Pool, repeats: int, impostor_pairs: int) -> tuple[list[Repeat], 
     for seed in range(repeats):
         shuffled = np.random.default_rng(seed).permutation(everyone)
         halves = np.split(shuffled, [len(shuffled) // 2])
-        known, new = (pool.distances(half, config, seed) for half in halves)
+        calibrating, new = (pool.distances(half, config, seed) for half in halves)
         spread = Concentration.of(new.genuine_identity, new.impostor_identities)
-        for careful, found in ((False, plain), (True, conservative)):
-            calibration = calibrate(known, replace(config, conservative=careful), 0, seed, spread)
-            found.append(_measure(calibration, new, whole, config, seed))
+        for careful, results in ((False, plain), (True, conservative)):
+            calibration = calibrate(calibrating, replace(config, conservative=careful), 0, seed, spread)
+            results.append(_measure(calibration, new, whole, config, seed))
     return plain, conservative
 
 
@@ -139,12 +138,12 @@ def picture(studies: dict[str, list[Repeat]]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, seen: list[Seen], target: float) -> None:
-    seen = sorted(seen, key=lambda each: each.realised.value)
-    lines = [[(x, each.stated.low / target), (x, each.stated.high / target)] for x, each in enumerate(seen)]
+def _panel(axes: Axes, rates: list[RateSeen], target: float) -> None:
+    rates = sorted(rates, key=lambda each: each.realised.value)
+    lines = [[(x, each.stated.low / target), (x, each.stated.high / target)] for x, each in enumerate(rates)]
     axes.add_collection(LineCollection(lines, colors="#9ca3af", linewidths=1))
-    colors = ["#2563eb" if each.held else "#dc2626" for each in seen]
-    axes.scatter(range(len(seen)), [each.realised.value / target for each in seen], s=6, c=colors, zorder=2)
+    colors = ["#2563eb" if each.held else "#dc2626" for each in rates]
+    axes.scatter(range(len(rates)), [each.realised.value / target for each in rates], s=6, c=colors, zorder=2)
     axes.axhline(1, color="black", linewidth=0.8, linestyle="--")
     axes.set(xticks=[], ylim=(0, None), xlabel="repeats, by realised FMR", ylabel="FMR / target")
     axes.spines[["top", "right"]].set_visible(False)
@@ -153,18 +152,16 @@ def _panel(axes: Axes, seen: list[Seen], target: float) -> None:
 def _measure(
     calibration: Calibration, new: PairDistances, whole: PairDistances, config: CalibrationConfig, seed: int
 ) -> Repeat:
-    bootstrap = IdentityBootstrap(new, config.bootstrap, seed)
-    found = {}
+    bootstrap = IdentityBootstrap.of(new, config.confidence, config.bootstrap, seed)
+    repeat = {}
     for name, point in calibration.points.items():
-        assert point.expected_fmr
-        assert point.expected_fnmr
-        fmr, fnmr = bootstrap.rates(point.threshold, config.confidence)
+        fmr, fnmr = bootstrap.rates(point.threshold)
         pool_rates = fmr_at(whole.impostor, point.threshold), fnmr_at(whole.genuine, point.threshold)
-        found[name] = (
-            Seen(point.expected_fmr, fmr, pool_rates[0]),
-            Seen(point.expected_fnmr, fnmr, pool_rates[1]),
+        repeat[name] = (
+            RateSeen(point.expected_fmr, fmr, pool_rates[0]),
+            RateSeen(point.expected_fnmr, fnmr, pool_rates[1]),
         )
-    return found
+    return repeat
 
 
 def _row(name: str, plain: list[Repeat], conservative: list[Repeat]) -> list[str]:
@@ -179,8 +176,8 @@ def _row(name: str, plain: list[Repeat], conservative: list[Repeat]) -> list[str
         f"{np.mean([each.held for each in fnmr]):.1%}",
         "{:.3%} to {:.3%}".format(*stated),
         "{:.3%} to {:.3%}".format(*realised),
-        _kept(fmr, target),
-        _kept([each for each, _ in careful], target),
+        _within(fmr, target),
+        _within([each for each, _ in careful], target),
         f"{np.median([each.realised.value for each in fnmr]):.2%}",
         f"{np.median([each.realised.value for _, each in careful]):.2%}" if careful else "refused",
         f"{np.mean([each.covered for each in fmr]):.1%}",
@@ -188,28 +185,30 @@ def _row(name: str, plain: list[Repeat], conservative: list[Repeat]) -> list[str
     ]
 
 
-def _kept(seen: list[Seen], target: float | None) -> str:
+def _within(rates: list[RateSeen], target: float | None) -> str:
     if target is None:
         return "–"
-    return f"{np.mean([each.realised.value <= target for each in seen]):.1%} of {len(seen)}" if seen else "refused"
+    if not rates:
+        return "refused"
+    return f"{np.mean([each.realised.value <= target for each in rates]):.1%} of {len(rates)}"
 
 
-def _pool(name: str, chosen: argparse.Namespace) -> Pool:
+def _pool(name: str, arguments: argparse.Namespace) -> Pool:
     """The embeddings, from the cache where they are there."""
-    path: Path = chosen.cache / f"{name}.npz"
+    path: Path = arguments.cache / f"{name}.npz"
     if not path.is_file():
-        chosen.cache.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **_embeddings(chosen.data.get(name, _DATA[name]), name, chosen.steps, chosen.width))
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **_embeddings(arguments.data.get(name, _DATA[name]), name, arguments.steps, arguments.width))
     saved = np.load(path)
-    return _thinned(Pool(saved["embeddings"], labels_of(saved["identities"].tolist())[0]), chosen.most_images)
+    return _thinned(Pool(saved["embeddings"], labels_of(saved["identities"].tolist())[0]), arguments.most_images)
 
 
 def _thinned(pool: Pool, most: int | None) -> Pool:
-    """At most so many images of each identity, drawn at random."""
+    """The pool with at most so many images of each identity, drawn at random."""
     if most is None:
         return pool
-    kept = few_of_each(pool.labels, most, seed=0)
-    return Pool(pool.embeddings[kept], pool.labels[kept])
+    sample = few_of_each(pool.labels, most, seed=0)
+    return Pool(pool.embeddings[sample], pool.labels[sample])
 
 
 def _embeddings(data_dir: Path, name: str, steps: int, width: int) -> dict[str, Any]:
@@ -245,9 +244,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--impostor-pairs", type=int, default=300_000, help="most in each half")
     parser.add_argument("--most-images", type=int, help="of an identity, drawn at random; all, unless given")
     parser.add_argument("--plot", type=Path, help="file for the picture, such as docs/intervals.svg")
-    chosen = parser.parse_args()
-    chosen.data = dict(chosen.data)
-    return chosen
+    arguments = parser.parse_args()
+    arguments.data = dict(arguments.data)
+    return arguments
 
 
 def _named_path(text: str) -> tuple[str, Path]:

@@ -51,7 +51,7 @@ def _accuracy(system: SystemResult) -> str:
 
 
 def main(names: list[str]) -> None:
-    """Prints the table as Markdown."""
+    """Print the table as Markdown."""
     use_tracking()
     for cells in (HEAD, ["---"] * len(HEAD), *map(row, names)):
         print("| " + " | ".join(cells) + " |")

@@ -25,7 +25,7 @@ _FMR, _WARM_UP = 1e-4, 64
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured.
+    """Extent of the measurement.
 
     Attributes:
         embeddings: Numbers of embeddings.
@@ -42,7 +42,7 @@ FULL, QUICK = Sizes((2_000, 5_000, 10_000, 20_000), 10_000, 300), Sizes((64,), 6
 
 
 def lines(quick: bool) -> Iterator[Line]:
-    """Measures both sides at every size."""
+    """Measure both sides at every size."""
     sizes = QUICK if quick else FULL
     costs: list[tuple[Cost | Absent, Cost | Absent]] = []
     for count in sizes.embeddings:

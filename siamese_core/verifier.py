@@ -39,7 +39,7 @@ class Verification:
 
 
 class Verifier:
-    """Embeds images and compares them.
+    """An encoder with thresholds: it embeds images and compares them.
 
     Attributes:
         trained: The weights, and how images are prepared for them.
@@ -54,7 +54,7 @@ class Verifier:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Reads an exported model.
+        """Read an exported model.
 
         Args:
             folder: Holds `encoder.safetensors`, `encoder.json`, `history.json` and `calibration.json`.
@@ -68,13 +68,13 @@ class Verifier:
         return cls(TrainedEncoder.load(folder), Calibration.load(folder))
 
     def save(self, folder: str | Path) -> None:
-        """Writes what `load` reads; the folder is made."""
+        """Write what `load` reads; the folder is made."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.trained.save(Path(folder))
         self.calibration.save(Path(folder))
 
     def embed(self, images: Sequence[ImageSource]) -> Embeddings:
-        """Embeds images.
+        """Embed images.
 
         Args:
             images: Paths, bytes of image files, Pillow images, or (H, W) or (H, W, C) uint8 arrays.
@@ -88,7 +88,7 @@ class Verifier:
         return self.embed_prepared([load_image(image, self.trained.images) for image in images])
 
     def embed_prepared(self, pixels: Sequence[Pixels]) -> Embeddings:
-        """Embeds what `load_image` returned with this model's image configuration.
+        """Embed what `load_image` returned with this model's image configuration.
 
         Args:
             pixels: (size, size, channels) uint8 arrays.
@@ -101,7 +101,7 @@ class Verifier:
         return embed(self.encoder, np.stack(pixels) if len(pixels) else empty)
 
     def verify(self, a: ImageSource, b: ImageSource, operating_point: str | None = None) -> Verification:
-        """Compares two images.
+        """Compare two images.
 
         Args:
             a: An image, as for `embed`.

@@ -19,6 +19,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
 from siamese_core.errors import ModelError
+from siamese_core.evaluation.champion import Champion
 from siamese_core.verifier import Verifier
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -89,12 +90,12 @@ def champions(name: str) -> list[ModelVersion]:
     return [version for version in versions(name) if "promoted_at" in version.tags]
 
 
-def load_champion(name: str) -> tuple[Verifier, str] | None:
-    """The champion and its version, or None if there is none."""
+def load_champion(name: str) -> Champion | None:
+    """The champion, or None if there is none."""
     champion = version_of(name, CHAMPION)
     if champion is None:
         return None
-    return Verifier.load(verifier_folder(f"models:/{name}@{CHAMPION}")), str(champion.version)
+    return Champion(Verifier.load(verifier_folder(f"models:/{name}@{CHAMPION}")), str(champion.version))
 
 
 def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:

@@ -45,10 +45,10 @@ def build_triplets(
 
 def _miner(model_name: str, store: ImageStore, encoder: EncoderConfig, seed: int) -> Encoder:
     """The champion, or a fresh encoder where there is none that reads these images."""
-    found = load_champion(model_name)
-    if found and found[0].trained.images == store.config:
-        logger.info(f"mining with the champion, version {found[1]}")
-        return found[0].trained.build()
-    why = f"version {found[1]} reads its images in another way" if found else "there is no champion yet"
+    champion = load_champion(model_name)
+    if champion and champion.reads(store.config):
+        logger.info(f"mining with the champion, version {champion.version}")
+        return champion.verifier.encoder
+    why = f"version {champion.version} reads images in another way" if champion else "there is no champion yet"
     logger.info(f"mining with the fresh encoder: {why}")
     return make_encoder(encoder, store.config.channels, seed)

@@ -5,16 +5,13 @@ from typing import Annotated
 
 from zenml import step
 
-from siamese_core.calibration.expected_rates import Concentration
 from siamese_core.calibration.operating_points import Calibration
-from siamese_core.calibration.operating_points import calibrate as fit
 from siamese_core.config import CalibrationConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
-from siamese_core.evaluation.held_out import part_pairs
-from siamese_core.metrics.pairs import pair_distances
-from siamese_core.network.embedding import embed
+from siamese_core.evaluation.held_out import calibrate_encoder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_integrations.zenml_cache import depends_on_code
 
@@ -30,11 +27,9 @@ def calibrate(
     calibration: CalibrationConfig,
     seed: int,
 ) -> Annotated[Calibration, "calibration"]:
-    """Finds the operating points."""
-    rows, pairs = part_pairs(manifest, split, "calibration", calibration, seed)
-    distances = pair_distances(embed(encoder.build(), store.images, rows), pairs)
-    _, to_come = part_pairs(manifest, split, "test", calibration, seed)
-    calibrated = fit(distances, calibration, len(rows), seed, Concentration.of_pairs(to_come))
+    """Find the operating points."""
+    data = Dataset(manifest, store, split)
+    calibrated = calibrate_encoder(encoder, data, calibration, seed)
     for name, point in calibrated.points.items():
         logger.info(
             f"{name:>9}: threshold {point.threshold:.4f}, FMR {point.fmr.value:.3%}, FNMR {point.fnmr.value:.3%}"

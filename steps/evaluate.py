@@ -1,8 +1,6 @@
 """Evaluate: errors on test identities at the calibrated thresholds, and the report."""
 
 import logging
-from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 from zenml import step
@@ -10,23 +8,18 @@ from zenml.types import HTMLString
 
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import CalibrationConfig, EvaluationConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_lists import PairList
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
-from siamese_core.evaluation.champion import compare_with_champion
-from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.evaluate import evaluate as measure
-from siamese_core.evaluation.one_shot_tasks import measure_one_shot
-from siamese_core.evaluation.protocols import measure_pairs
-from siamese_core.evaluation.results import ChampionResult
-from siamese_core.evaluation.robustness import measure_robustness
+from siamese_core.evaluation.evaluate import Evaluation, evaluate_verifier
 from siamese_core.input_file import InputFile
-from siamese_core.network.embedding import Embedder, RowEmbedder, embed
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.report.page import report_page
 from siamese_core.report.plots import figures
 from siamese_core.report.wording import verdict
+from siamese_core.verifier import Verifier
 from siamese_integrations.lineage import configuration, origin
 from siamese_integrations.mlflow_registry import load_champion
 from siamese_integrations.mlflow_tracking import log_evaluation
@@ -49,43 +42,19 @@ def evaluate(
     seed: int,
     metadata: InputFile | None,
 ) -> tuple[Annotated[Evaluation, "evaluation"], Annotated[HTMLString, "evaluation_report"]]:
-    """Measures the verifier, and baselines and the champion beside it, on identities that chose nothing.
+    """Measure the verifier, and baselines and the champion beside it, on identities that chose nothing.
 
     `metadata` makes the cache notice an edited `evaluation.metadata`. Which version is champion is no part of
     the cache's key: the errors do not depend on it, and register compares anew where another one is champion by then.
     """
-    network = encoder.build()
-    embedder = RowEmbedder(network, store.images)
-    robustness = (
-        measure_robustness(partial(embed, network), embedder, calibrated, manifest, store, split, calibration, seed)
-        if evaluation.robustness
-        else []
-    )
-    measured = replace(
-        measure(embedder, calibrated, manifest, store, split, calibration, seed, evaluation.metadata),
-        robustness=robustness,
-        pairs=measure_pairs(embedder, pairs, manifest, calibrated, calibration, seed),
-        one_shot=measure_one_shot(embedder, manifest, split, evaluation.one_shot, seed),
-        champion=_champion(embedder, manifest, store, split, calibration, model_name, seed),
-    )
+    data = Dataset(manifest, store, split)
+    verifier, champion = Verifier(encoder, calibrated), load_champion(model_name)
+    measured = evaluate_verifier(verifier, data, calibration, evaluation, seed, pairs, champion)
     lineage = origin(manifest) | {"seed": str(seed)}
     page = report_page(measured, calibrated, encoder, manifest, store, model_name, lineage, configuration())
     place = log_evaluation(measured.metrics(), figures(measured, encoder), page)
     logger.info(verdict(measured))
-    for found in filter(None, (measured.pairs, measured.one_shot, measured.champion)):
-        logger.info(found)
+    for result in filter(None, (measured.pairs, measured.one_shot, measured.champion)):
+        logger.info(result)
     logger.info(f"report: {place}")
     return measured, HTMLString(page)
-
-
-def _champion(
-    embedder: Embedder,
-    manifest: Manifest,
-    store: ImageStore,
-    split: Split,
-    config: CalibrationConfig,
-    model_name: str,
-    seed: int,
-) -> ChampionResult | None:
-    found = load_champion(model_name)
-    return compare_with_champion(embedder, *found, manifest, store, split, config, seed) if found else None

@@ -10,20 +10,21 @@ from zenml import step
 
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import CalibrationConfig, PromotionConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.champion import compare_with_champion
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.gate import Decision, decide
+from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.network.embedding import RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.report.model_card import model_card
 from siamese_core.verifier import Verifier
+from siamese_integrations import mlflow_registry
 from siamese_integrations.lineage import origin
-from siamese_integrations.mlflow_registry import CHAMPION, load_champion, promote, reject, version_of
-from siamese_integrations.mlflow_registry import register as register_version
 from siamese_integrations.zenml_cache import depends_on_code
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ def register(
     seed: int,
     config: str,
 ) -> Annotated[str, "model_version"]:
-    """Registers the challenger, and promotes it if it is not worse than the champion."""
-    champion = _beside_champion(evaluation, manifest, store, split, encoder, calibration, model_name, seed)
+    """Register the challenger, and promote it if it is not worse than the champion."""
+    data, verifier = Dataset(manifest, store, split), Verifier(encoder, calibrated)
+    champion = _beside_champion(evaluation.champion, verifier, data, calibration, model_name, seed)
     decision = _decide(champion, promotion, model_name)
     evaluation = replace(evaluation, champion=champion)
     lineage = origin(manifest)
@@ -52,35 +54,36 @@ def register(
     tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "verifier"
-        Verifier(encoder, calibrated).save(folder)
+        verifier.save(folder)
         evaluation.save(folder)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        version = register_version(model_name, folder, card, tags)
-    (promote if decision.promote else reject)(model_name, version, decision.reason)
+        version = mlflow_registry.register(model_name, folder, card, tags)
+    conclude = mlflow_registry.promote if decision.promote else mlflow_registry.reject
+    conclude(model_name, version, decision.reason)
     state = "champion" if decision.promote else "challenger"
     logger.info(f"{model_name} version {version} is the {state}: {decision.reason}")
     return version
 
 
 def _beside_champion(
-    evaluation: Evaluation,
-    manifest: Manifest,
-    store: ImageStore,
-    split: Split,
-    encoder: TrainedEncoder,
+    result: ChampionResult | None,
+    verifier: Verifier,
+    data: Dataset,
     config: CalibrationConfig,
     model_name: str,
     seed: int,
 ) -> ChampionResult | None:
-    """What the evaluation found beside the champion, measured anew where another version is champion by now."""
-    present = version_of(model_name, CHAMPION)
-    known = evaluation.champion
-    if present is None or (known and known.version == str(present.version)):
-        return known if present else None
-    logger.info(f"the evaluation does not know version {present.version}, which is the champion now: comparing with it")
-    found = load_champion(model_name)
-    embedder = RowEmbedder(encoder.build(), store.images)
-    return compare_with_champion(embedder, *found, manifest, store, split, config, seed) if found else None
+    """The evaluation's result beside the champion, measured anew where another version is champion by now."""
+    present = mlflow_registry.version_of(model_name, mlflow_registry.CHAMPION)
+    if present is None or (result and result.version == str(present.version)):
+        return result if present else None
+    logger.info(f"version {present.version} became the champion after the evaluation: comparing with it")
+    champion = mlflow_registry.load_champion(model_name)
+    if champion is None:
+        return None
+    test = HeldOut.of(data, "test", config, seed)
+    distances = test.distances(RowEmbedder(verifier.encoder, data.store.images))
+    return compare_with_champion(distances, champion, data, test)
 
 
 def _decide(champion: ChampionResult | None, promotion: PromotionConfig, model_name: str) -> Decision:

@@ -55,19 +55,18 @@ def train(
 
 def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> TrainedEncoder | None:
     """The champion's weights, where they fit this encoder and these images."""
-    found = load_champion(model_name)
-    if found is None:
+    champion = load_champion(model_name)
+    if champion is None:
         logger.info("starting fresh: there is no champion yet")
         return None
-    verifier, version = found
-    trained = verifier.trained
-    if trained.images != store.config or _architecture(trained.encoder) != _architecture(encoder):
-        logger.info(f"starting fresh: version {version} has another architecture or reads its images in another way")
+    trained = champion.verifier.trained
+    if not champion.reads(store.config) or _architecture(trained.encoder) != _architecture(encoder):
+        logger.info(f"starting fresh: version {champion.version} has another architecture or reads images in another way")
         return None
-    logger.info(f"starting from the champion, version {version}")
+    logger.info(f"starting from the champion, version {champion.version}")
     return trained
 
 
 def _architecture(encoder: EncoderConfig) -> EncoderConfig:
-    """What decides the shapes of the weights."""
+    """The fields that decide the shapes of the weights, the others at their defaults."""
     return replace(encoder, weights_file=None, freeze="none", dropout=0.0, test_time="none")

@@ -54,7 +54,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Concentration:
-    """How few identities the pairs of a part come from: sums of squared shares (Kish 1965, Survey Sampling).
+    """Concentration of pairs on few identities: sums of squared shares (Kish 1965, Survey Sampling).
 
     Attributes:
         genuine: Of each identity's share of the genuine pairs: 1 over the identities, where these are alike.
@@ -138,11 +138,11 @@ class IdentityEvidence:
     """The evidence of one set of pairs at any threshold."""
 
     def __init__(self, distances: PairDistances, new: Concentration | None = None) -> None:
-        """Takes the distances; pairs are grouped by identity when they are first asked for, once for all thresholds.
+        """Take the distances; pairs are grouped by identity when they are first asked for, once for all thresholds.
 
         Args:
             distances: Of the calibration identities.
-            new: Of the pairs that the new identities will give; as these do, where it is not known.
+            new: That of the pairs of the new identities; where it is not known, that of these pairs.
 
         Raises:
             DataError: There are no genuine or no impostor pairs, or a distance is not finite.

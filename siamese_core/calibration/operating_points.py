@@ -39,10 +39,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Threshold:
-    """Where pairs become "same".
+    """A distance below which pairs are "same".
 
     Attributes:
-        value: Pairs with a distance below it are "same".
+        value: The distance.
         target_fmr: The false-match rate it keeps, or None for `eer` and `accuracy`.
     """
 
@@ -133,12 +133,12 @@ class Calibration:
         return self.intercept - self.slope * np.asarray(distance, np.float64)
 
     def save(self, folder: Path) -> None:
-        """Writes `calibration.json`."""
+        """Write `calibration.json`."""
         write_record(folder / "calibration.json", self, _FORMAT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads `calibration.json`."""
+        """Read `calibration.json`."""
         return read_record(cls, folder / "calibration.json", _FORMAT)
 
     def summary(self) -> dict[str, Any]:
@@ -159,15 +159,15 @@ def calibrate(
     seed: int,
     new: Concentration | None = None,
 ) -> Calibration:
-    """Finds the operating points and the probability curve.
+    """Find the operating points and the probability curve.
 
     Args:
         distances: Pairs of calibration identities only.
         config: Targets, default and intervals.
         images: Number of images behind the pairs.
         seed: Of the bootstrap and the joint level of the expected rates.
-        new: How the pairs of the identities that will test spread over them (their errors are not asked for): the
-            expected rates are of as many identities with as many images. Where it is not known, of as many as these.
+        new: Concentration of the pairs of the identities that will test (their errors are not asked for): the expected
+            rates are of as many identities with as many images. Where it is not known, of as many as these.
 
     Returns:
         The calibration. A target that the pairs cannot support is refused in words; if it is the default, the

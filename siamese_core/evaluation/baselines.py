@@ -22,7 +22,7 @@ _COMPONENTS = 64
 # Of at most 63² numbers each: 16 MB and a second; more images hardly move the first 64 components.
 _PCA_IMAGES = 1000
 _PCA_PAIRS = (20_000, 50_000)  # genuine and impostor, to choose by
-_BLOCK = 1024
+BLOCK = 1024  # images at a time
 
 
 def pixel_vectors(images: Pixels, rows: Indices) -> Vectors:
@@ -38,8 +38,8 @@ def pixel_vectors(images: Pixels, rows: Indices) -> Vectors:
     stride = max(1, images.shape[1] // _PIXEL_SIDE)
     side = images.shape[1] // stride * stride
     vectors = np.empty((len(rows), (side // stride) ** 2), np.float32)
-    for start in range(0, len(rows), _BLOCK):
-        block = images[rows[start : start + _BLOCK]][:, :side, :side].mean(axis=3, dtype=np.float32)
+    for start in range(0, len(rows), BLOCK):
+        block = images[rows[start : start + BLOCK]][:, :side, :side].mean(axis=3, dtype=np.float32)
         pooled = block.reshape(len(block), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
         vectors[start : start + len(block)] = pooled.reshape(len(block), -1)
     vectors -= vectors.mean(axis=1, keepdims=True)
@@ -98,7 +98,7 @@ def _components(vectors: Vectors) -> tuple[Vectors, Vectors, Vectors]:
 
 def _project(images: Pixels, rows: Indices, mean: Vectors, axes: Vectors) -> Vectors:
     """(n, components) float32 of length 1, in blocks."""
-    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
     return _unit_length(np.concatenate([(pixel_vectors(images, block) - mean) @ axes for block in blocks]))
 
 

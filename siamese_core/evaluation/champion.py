@@ -11,7 +11,8 @@ from siamese_core.evaluation.gate import compare
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.protocols import measure_points
 from siamese_core.evaluation.results import ChampionResult
-from siamese_core.network.embedding import Embedder, RowEmbedder
+from siamese_core.metrics.pairs import PairDistances
+from siamese_core.network.embedding import RowEmbedder
 from siamese_core.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -34,11 +35,13 @@ class Champion:
         return self.verifier.trained.images == images
 
 
-def compare_with_champion(embedder: Embedder, champion: Champion, data: Dataset, test: HeldOut) -> ChampionResult:
-    """Measures the champion at its own thresholds, and the challenger against it.
+def compare_with_champion(
+    challenger: PairDistances, champion: Champion, data: Dataset, test: HeldOut
+) -> ChampionResult:
+    """Measure the champion at its own thresholds, and the challenger against it.
 
     Args:
-        embedder: The challenger.
+        challenger: Its distances of the test pairs.
         champion: One that prepares images in another way cannot be measured on these.
         data: The images, and how they were prepared.
         test: The pairs of its test identities.
@@ -48,6 +51,6 @@ def compare_with_champion(embedder: Embedder, champion: Champion, data: Dataset,
     logger.info("measuring the champion, version %s, on the same pairs", champion.version)
     verifier = champion.verifier
     present = test.distances(RowEmbedder(verifier.encoder, data.store.images))
-    comparison = compare(test.distances(embedder), present, test.confidence, test.seed)
+    comparison = compare(challenger, present, test.confidence, test.seed)
     points = measure_points(verifier.calibration.thresholds, test.bootstrap(present).rates)
     return ChampionResult(champion.version, comparison, points)

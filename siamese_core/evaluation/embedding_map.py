@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Indices
 from siamese_core.evaluation.results import EmbeddingMap
+
+logger = logging.getLogger(__name__)
 
 _IDENTITIES = 30  # more clouds cannot be told apart by colour and place
 _IMAGES = 12  # of each: 360 points, for which t-SNE takes about 3 s on one thread
@@ -15,7 +19,7 @@ _PERPLEXITY = 15.0  # neighbours that a point keeps: about the images of its ide
 
 
 def embedding_map(embeddings: npt.NDArray[np.floating], rows: Indices, labels: Indices, seed: int) -> EmbeddingMap:
-    """Places the images of the identities that have most of them; chance decides between equals.
+    """Place the images of the identities that have most of them; chance decides between equals.
 
     By t-SNE (van der Maaten & Hinton 2008), started from principal components (Kobak & Berens 2019), or by principal
     components alone where there are few images. The same seed gives the same bits.
@@ -29,6 +33,7 @@ def embedding_map(embeddings: npt.NDArray[np.floating], rows: Indices, labels: I
     sample = _sample(labels, np.random.default_rng(seed))
     x = embeddings[sample].astype(np.float64)
     few = len(x) < _FEWEST_FOR_TSNE
+    logger.info("placing %d test images in the plane", len(x))
     place = _principal(x) if few else _tsne(x, seed)
     place = np.round(place / max(np.abs(place).max(), 1e-12), 4)  # −1 to 1
     images = f"{len(sample):,} images of the {len(np.unique(labels[sample])):,} identities with most test images"

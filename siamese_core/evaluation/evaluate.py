@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from siamese_core.arrays import Indices
+from siamese_core.arrays import Indices, Pixels
 from siamese_core.artifact import read_record, write_record
 from siamese_core.calibration.operating_points import Calibration, Threshold, choose_thresholds, why_unsupported
 from siamese_core.config import CalibrationConfig, EvaluationConfig, operating_point_name
 from siamese_core.data.dataset import Dataset
 from siamese_core.data.pair_lists import PairList
 from siamese_core.devices import choose_device
-from siamese_core.evaluation.baselines import ImageEmbedder, pixel_vectors, principal_components
+from siamese_core.evaluation.baselines import BLOCK, ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.evaluation.champion import Champion, compare_with_champion
 from siamese_core.evaluation.embedding_map import embedding_map
 from siamese_core.evaluation.held_out import HeldOut
@@ -46,7 +46,7 @@ from siamese_core.metrics.likelihood import cllr, min_cllr
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import area_under_roc, equal_error_rate, fnmr_at, roc, sensitivity_index
 from siamese_core.network.embedding import Embedder, RowEmbedder, embed
-from siamese_core.progress import track
+from siamese_core.progress import Progress, track
 from siamese_core.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -119,12 +119,12 @@ class Evaluation:
     champion: ChampionResult | None = None
 
     def save(self, folder: Path) -> None:
-        """Writes `evaluation.json`."""
+        """Write `evaluation.json`."""
         write_record(folder / "evaluation.json", self, _FORMAT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads `evaluation.json`."""
+        """Read `evaluation.json`."""
         return read_record(cls, folder / "evaluation.json", _FORMAT)
 
     def gaps(self) -> list[Slice]:
@@ -160,7 +160,7 @@ def evaluate_verifier(
     pairs: PairList | None = None,
     champion: Champion | None = None,
 ) -> Evaluation:
-    """Measures a verifier, and baselines and the champion beside it, on the test identities.
+    """Measure a verifier, and baselines and the champion beside it, on the test identities.
 
     Args:
         verifier: An encoder with thresholds from the calibration identities.
@@ -183,8 +183,9 @@ def evaluate_verifier(
     bootstrap = test.bootstrap(distances)
 
     def baseline(name: str, of_images: ImageEmbedder) -> SystemResult:
-        logger.info("measuring the baseline: %s", name)
-        return _baseline(partial(of_images, data.store.images), calibrating, test, config)
+        with track(f"measure {name}", len(calibrating.images) + len(test.images), "images") as progress:
+            embedder = partial(_embed_blocks, of_images, data.store.images, progress)
+            return _baseline(embedder, calibrating, test, config)
 
     return Evaluation(
         model=_measure(bootstrap, calibration.thresholds),
@@ -208,8 +209,16 @@ def evaluate_verifier(
         embedding_map=embedding_map(embeddings, test.images.rows, test.images.labels, seed),
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
-        champion=compare_with_champion(embedder, champion, data, test) if champion else None,
+        champion=compare_with_champion(distances, champion, data, test) if champion else None,
     )
+
+
+def _embed_blocks(embedder: ImageEmbedder, images: Pixels, progress: Progress, rows: Indices) -> Vectors:
+    parts = []
+    for start in range(0, len(rows), BLOCK):
+        parts.append(embedder(images, rows[start : start + BLOCK]))
+        progress.advance(len(parts[-1]))
+    return np.concatenate(parts)
 
 
 def _baseline(embedder: Embedder, calibrating: HeldOut, test: HeldOut, config: CalibrationConfig) -> SystemResult:

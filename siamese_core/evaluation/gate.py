@@ -60,7 +60,7 @@ class Decision:
 
 
 def compare(challenger: PairDistances, champion: PairDistances, confidence: float, seed: int) -> Comparison:
-    """Compares two models by a paired bootstrap over identities.
+    """Compare two models by a paired bootstrap over identities.
 
     Both are measured on each resample of the identities, so what the resample makes harder for one it makes harder
     for the other, and the interval is that of their difference (Efron & Tibshirani 1993, chapter 16).
@@ -82,7 +82,7 @@ def compare(challenger: PairDistances, champion: PairDistances, confidence: floa
 
 
 def decide(comparison: Comparison, config: PromotionConfig) -> Decision:
-    """Promotes a challenger that is better, or worse by no more than the configured margin."""
+    """Promote a challenger that is better, or worse by no more than the configured margin."""
     if comparison.difference <= 0:
         return Decision(True, f"{_how_good(comparison)}: {comparison}")
     margin = f"promotion.max_eer_increase is {config.max_eer_increase:g}"

@@ -39,7 +39,7 @@ class HeldOut:
 
     @classmethod
     def of(cls, data: Dataset, part: Part, config: CalibrationConfig, seed: int) -> Self:
-        """Makes the pairs of a part.
+        """Make the pairs of a part.
 
         Raises:
             DataError: There are no genuine or no impostor pairs.
@@ -67,7 +67,7 @@ class HeldOut:
 
 
 def calibrate_encoder(trained: TrainedEncoder, data: Dataset, config: CalibrationConfig, seed: int = 0) -> Calibration:
-    """Calibrates an encoder on the calibration identities.
+    """Calibrate an encoder on the calibration identities.
 
     Of the test identities it takes how many images each has, never how these compare: expected rates are of as many
     identities with as many images.

@@ -119,7 +119,7 @@ def _column_groups(name: str, values: list[str]) -> Grouping:
 def _in_thirds(
     name: str, source: str, values: npt.NDArray[np.float64], names: tuple[str, str, str] | None = None
 ) -> Grouping:
-    """Cuts at two values that occur, so that no third is empty; many equal values may leave two groups."""
+    """Cut at two values that occur, so that no third is empty; many equal values may leave two groups."""
     finite = np.isfinite(values)
     cuts = np.unique(np.quantile(values[finite], [1 / 3, 2 / 3], method="inverted_cdf"))
     cuts = cuts[cuts < values[finite].max()]

@@ -37,7 +37,7 @@ class OneShotLayout:
 
 
 def one_shot_layout(paths: list[str]) -> OneShotLayout:
-    """Reads identities, groups and sources from paths.
+    """Read identities, groups and sources from paths.
 
     The identity is the image's folder, the group that folder's parent. The source is the text after the last `_` of
     the file's name without its ending (all of it without a `_`), if every identity has the same of them, once each

@@ -54,7 +54,7 @@ def measure_one_shot(embedder: Embedder, data: Dataset, way: int, seed: int) -> 
 
 
 def evaluate_one_shot(embeddings: npt.NDArray[np.floating], paths: list[str], way: int, seed: int = 0) -> OneShotResult:
-    """Measures an encoder by one-shot tasks within the folders of a folder tree.
+    """Measure an encoder by one-shot tasks within the folders of a folder tree.
 
     Args:
         embeddings: (N, D) floats of length 1.

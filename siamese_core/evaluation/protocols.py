@@ -106,21 +106,21 @@ class PairsResult:
 
 def evaluate_pairs(
     embeddings: npt.NDArray[np.floating],
-    listed: PairList,
+    pair_list: PairList,
     calibration: Calibration,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> PairsResult:
-    """Measures a calibrated encoder on a list of pairs.
+    """Measure a calibrated encoder on a list of pairs.
 
     An image's identity is its folder, if for every pair "same" says what the folders say: then intervals come from
     a bootstrap over identities. Else they are Wilson's, which take pairs as independent and so are too narrow where
     one identity is in many pairs.
 
     Args:
-        embeddings: (N, D) floats of `listed.images`, in their order.
-        listed: The pairs.
+        embeddings: (N, D) floats of `pair_list.images`, in their order.
+        pair_list: The pairs.
         calibration: The model's thresholds; nothing in it is fitted to these pairs.
         confidence: Level of the intervals.
         resamples: Bootstrap draws; fewer where there are very many identities.
@@ -129,8 +129,8 @@ def evaluate_pairs(
     Raises:
         DataError: A distance is not finite.
     """
-    labels, identities = _identities(listed)
-    distances = _distances(embeddings, listed, labels)
+    labels, identities = _identities(pair_list)
+    distances = _distances(embeddings, pair_list, labels)
     curve = roc(distances.genuine, distances.impostor)
     if identities is None:
         rates = _wilson_rates(distances, confidence)
@@ -139,8 +139,8 @@ def evaluate_pairs(
     return PairsResult(
         genuine_pairs=len(distances.genuine),
         impostor_pairs=len(distances.impostor),
-        duplicates=listed.duplicates,
-        images=len(listed.images),
+        duplicates=pair_list.duplicates,
+        images=len(pair_list.images),
         identities=identities,
         interval="Wilson" if identities is None else "bootstrap over identities",
         confidence=confidence,
@@ -148,23 +148,23 @@ def evaluate_pairs(
         auc=area_under_roc(distances.genuine, distances.impostor),
         default=calibration.default,
         points=measure_points(calibration.thresholds, rates),
-        k_fold=None if listed.folds is None else _k_fold(distances, listed),
+        k_fold=None if pair_list.folds is None else _k_fold(distances, pair_list),
     )
 
 
 def measure_pairs(
     embedder: Embedder,
-    listed: PairList,
+    pair_list: PairList,
     manifest: Manifest,
     calibration: Calibration,
     config: CalibrationConfig,
     seed: int,
 ) -> PairsResult | None:
     """Errors on the listed pairs at the calibrated thresholds, or None where none are listed."""
-    if not len(listed.pairs):
+    if not len(pair_list.pairs):
         return None
-    embeddings = embedder(rows_of(manifest, listed.images))
-    return evaluate_pairs(embeddings, listed, calibration, config.confidence, config.bootstrap, seed)
+    embeddings = embedder(rows_of(manifest, pair_list.images))
+    return evaluate_pairs(embeddings, pair_list, calibration, config.confidence, config.bootstrap, seed)
 
 
 def k_fold_accuracy(distances: PairDistances, genuine_folds: Folds, impostor_folds: Folds) -> KFold:
@@ -208,22 +208,22 @@ def wilson(errors: int, pairs: int, confidence: float) -> Rate:
     return Rate(value, min(max(low, 0.0), value), max(min(high, 1.0), value), errors, pairs)
 
 
-def _identities(listed: PairList) -> tuple[Indices, int | None]:
+def _identities(pair_list: PairList) -> tuple[Indices, int | None]:
     """(N,) identities by folder and their number, or None where some pair contradicts the folders."""
-    labels, names = labels_of([str(PurePosixPath(path).parent) for path in listed.images])
-    first, second = listed.pairs.T
-    agree = bool(np.array_equal(labels[first] == labels[second], listed.same))
+    labels, names = labels_of([str(PurePosixPath(path).parent) for path in pair_list.images])
+    first, second = pair_list.pairs.T
+    agree = bool(np.array_equal(labels[first] == labels[second], pair_list.same))
     return labels, len(names) if agree else None
 
 
-def _distances(embeddings: npt.NDArray[np.floating], listed: PairList, labels: Indices) -> PairDistances:
-    genuine, impostor = (listed.pairs[kind].astype(np.int64) for kind in (listed.same, ~listed.same))
+def _distances(embeddings: npt.NDArray[np.floating], pair_list: PairList, labels: Indices) -> PairDistances:
+    genuine, impostor = (pair_list.pairs[kind].astype(np.int64) for kind in (pair_list.same, ~pair_list.same))
     return pair_distances(embeddings, Pairs(genuine, impostor, labels, len(genuine), len(impostor)))
 
 
-def _k_fold(distances: PairDistances, listed: PairList) -> KFold:
-    assert listed.folds is not None
-    return k_fold_accuracy(distances, listed.folds[listed.same], listed.folds[~listed.same])
+def _k_fold(distances: PairDistances, pair_list: PairList) -> KFold:
+    assert pair_list.folds is not None
+    return k_fold_accuracy(distances, pair_list.folds[pair_list.same], pair_list.folds[~pair_list.same])
 
 
 def _wilson_rates(distances: PairDistances, confidence: float) -> Rates:

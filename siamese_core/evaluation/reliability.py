@@ -1,4 +1,4 @@
-"""Reliability: of the pairs that were given a probability of "same", how many are genuine?"""
+"""Reliability: the share of genuine pairs among those with about the same probability of "same"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BINS = 10
 
 
 def reliability(bootstrap: IdentityBootstrap, calibration: Calibration) -> list[ReliabilityBin]:
-    """Puts pairs of about equal probability together, and measures the share of genuine ones (DeGroot & Fienberg 1983).
+    """Put pairs of about equal probability together, and measure the share of genuine ones (DeGroot & Fienberg 1983).
 
     All genuine pairs together weigh as much as all impostor pairs, which is what the probability stands for; each
     bin has about a tenth of that weight.

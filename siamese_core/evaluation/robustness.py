@@ -57,7 +57,7 @@ class _Comparison:
 def robustness_curves(
     embedder: ImageEmbedder, held_out: HeldOut, embeddings: Vectors, threshold: float, most_images: int = _MOST_IMAGES
 ) -> list[RobustnessCurve]:
-    """Blurs, disturbs, compresses, covers, darkens and turns images, and compares each with others as they are.
+    """Blur, disturb, compress, cover, darken and turn images, and compare each with others as they are.
 
     Args:
         embedder: The system that is measured.
@@ -128,7 +128,7 @@ def _compressed(image: Pixels, quality: int) -> Pixels:
 
 
 def _occlusion(images: Pixels, level: float, rng: np.random.Generator) -> Pixels:
-    """Covers a square of this share of the image, anywhere, with the image's mean colour."""
+    """Cover a square of this share of the image, anywhere, with the image's mean colour."""
     height = images.shape[1]
     side = round(height * np.sqrt(level / 100))
     tops, lefts = rng.integers(0, height - side + 1, (2, len(images)))

@@ -132,7 +132,7 @@ class _ColumnCells:
 
     @classmethod
     def of(cls, column: Grouping, held_out: HeldOut, distances: PairDistances, threshold: float) -> Self:
-        """Counts errors and pairs, as they are and in each resample."""
+        """Count errors and pairs, as they are and in each resample."""
         counted = column, held_out, distances, threshold
         return cls(column, held_out.pairs.labels, _impostor_cells(*counted), _genuine_cells(*counted))
 

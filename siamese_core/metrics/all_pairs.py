@@ -39,7 +39,7 @@ class PairCounts:
         genuine: (BINS,) int64, genuine pairs by distance; the bins divide [0, top] evenly.
         impostor: (BINS,) int64, the same for impostor pairs.
         nearest: (K,) float64, ascending: the `keep` smallest impostor distances, or all where there are fewer.
-        keep: How many are kept.
+        keep: Most that are kept.
         top: The largest distance there can be; 4 for embeddings of length 1.
     """
 
@@ -138,14 +138,14 @@ class PairCounts:
 def count_pairs(
     embeddings: Tensor, labels: Indices, keep: int = 20_000, top: float = 4.0, share: tuple[int, int] = (0, 1)
 ) -> PairCounts:
-    """Compares every image with every other, on the device of the embeddings.
+    """Compare every image with every other, on the device of the embeddings.
 
     Memory: a few copies of the embeddings and a tile of distances. A GPU is waited for once in a tile.
 
     Args:
         embeddings: (N, D) floats.
         labels: (N,) int64 identities, on the host.
-        keep: How many of the smallest impostor distances are kept: those make thresholds exact up to an FMR of
+        keep: Number of the smallest impostor distances that are kept: those make thresholds exact up to an FMR of
             keep / impostor pairs.
         top: The largest distance there can be; 4 for embeddings of length 1.
         share: (i, n): the i-th of n shares of the pairs, from 0. The shares merge into what one call counts.
@@ -231,7 +231,7 @@ def _tiles(count: int, device: torch.device, share: tuple[int, int]) -> Iterator
 
 
 def _count_tile(matrix: _Matrix, rows: slice, columns: slice, so_far: PairCounts) -> PairCounts:
-    """Counts the pairs of a tile; of the nearest impostors only those are kept that may be nearest of all so far."""
+    """Count the pairs of a tile; of the nearest impostors only those are kept that may be nearest of all so far."""
     tile = matrix.tile(rows, columns)
     genuine = np.zeros(BINS, np.int64)
     if not matrix.is_plain(rows, columns):

@@ -29,7 +29,7 @@ class Resamples:
     def __init__(
         self, genuine_identity: Indices, impostor_identities: Indices, identities: int, count: int, seed: int
     ) -> None:
-        """Draws the identities once, for all thresholds.
+        """Draw the identities once, for all thresholds.
 
         Args:
             genuine_identity: (G,) identity of each genuine pair.
@@ -85,7 +85,7 @@ class IdentityBootstrap:
     """
 
     def __init__(self, distances: PairDistances, resamples: Resamples, confidence: float) -> None:
-        """Puts distances beside resamples of the same pairs.
+        """Put distances beside resamples of the same pairs.
 
         Args:
             distances: Distances of the pairs.
@@ -102,7 +102,7 @@ class IdentityBootstrap:
 
     @classmethod
     def of(cls, distances: PairDistances, confidence: float, count: int, seed: int) -> Self:
-        """Draws `count` resamples for one system alone."""
+        """Draw `count` resamples for one system alone."""
         check_finite(distances.genuine, "genuine")
         check_finite(distances.impostor, "impostor")
         identities = distances.genuine_identity, distances.impostor_identities, distances.identities

@@ -54,7 +54,7 @@ class Identification:
 
 
 def identify(embeddings: npt.NDArray[np.floating], labels: Indices, seed: int) -> Identification:
-    """Searches a gallery of one image an identity, drawn by the seed, for all other images.
+    """Search a gallery of one image an identity, drawn by the seed, for all other images.
 
     Args:
         embeddings: (N, D) floats.

@@ -1,4 +1,4 @@
-"""How good distances are as evidence: the log-likelihood-ratio cost Cllr, and its minimum (Brümmer & du Preez 2006).
+"""Quality of distances as evidence: the log-likelihood-ratio cost Cllr, and its minimum (Brümmer & du Preez 2006).
 
 "Application-independent evaluation of speaker detection", Computer Speech & Language 20. A system that always says
 "equally likely" costs 1; a perfect one 0. What Cllr is above its minimum is lost by a poor calibration.

@@ -15,7 +15,7 @@ _BLOCK_NUMBERS = 2**19  # so that a block stays in the processor's cache
 
 @dataclass(frozen=True)
 class Pairs:
-    """Which images are compared.
+    """Pairs of images that are compared.
 
     Attributes:
         genuine: (G, 2) int64 positions of images.

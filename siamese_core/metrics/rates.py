@@ -100,10 +100,12 @@ def roc(genuine: Distances, impostor: Distances) -> Roc:
     """
     check_finite(genuine, "genuine")
     check_finite(impostor, "impostor")
-    thresholds = np.unique(np.concatenate([genuine, impostor]))
+    genuine, impostor = np.sort(genuine), np.sort(impostor)
+    every = np.sort(np.concatenate([genuine, impostor]), kind="stable")  # which merges what is in order already
+    thresholds = every[np.append(True, every[1:] != every[:-1])]
     thresholds = np.append(thresholds, np.nextafter(thresholds[-1], np.inf))
-    fmr = np.searchsorted(np.sort(impostor), thresholds, side="left") / len(impostor)
-    fnmr = 1 - np.searchsorted(np.sort(genuine), thresholds, side="left") / len(genuine)
+    fmr = np.searchsorted(impostor, thresholds, side="left") / len(impostor)
+    fnmr = 1 - np.searchsorted(genuine, thresholds, side="left") / len(genuine)
     return Roc(thresholds, fmr, fnmr)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from siamese_core.arrays import Embeddings, Pixels
 from siamese_core.network.encoders import Encoder
+from siamese_core.progress import Progress, track
 
 # (n,) int64 rows of the image store to (n, D) vectors to compare.
 Embedder = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.floating]]
@@ -22,7 +23,11 @@ def to_tensor(images: Pixels) -> Tensor:
 
 
 def embed(
-    encoder: Encoder, images: Pixels, rows: npt.NDArray[np.int64] | None = None, batch_size: int = 256
+    encoder: Encoder,
+    images: Pixels,
+    rows: npt.NDArray[np.int64] | None = None,
+    batch_size: int = 256,
+    progress: Progress | None = None,
 ) -> Embeddings:
     """Embed images; memory use does not grow with their number, but for the result.
 
@@ -31,6 +36,7 @@ def embed(
         images: (N, H, W, C) uint8, may be memory-mapped.
         rows: (n,) int64 rows of `images` to embed, in this order; all if not given.
         batch_size: Images at a time.
+        progress: Where images are counted.
 
     Returns:
         (n, D) float32 of length 1.
@@ -44,6 +50,8 @@ def embed(
         for start in range(0, len(rows), batch_size):
             batch = to_tensor(images[rows[start : start + batch_size]]).to(device)
             parts.append(encoder(batch).cpu().numpy())
+            if progress is not None:
+                progress.advance(len(batch))
     encoder.train(was_training)
     return np.concatenate(parts)
 
@@ -63,7 +71,9 @@ class RowEmbedder:
         if len(new):
             rows_of_all = np.concatenate([self._rows, new])
             order = np.argsort(rows_of_all)
-            self._embeddings = np.concatenate([self._embeddings, embed(self._encoder, self._images, new)])[order]
+            with track("embed", len(new), "images") as progress:
+                embeddings = embed(self._encoder, self._images, new, progress=progress)
+            self._embeddings = np.concatenate([self._embeddings, embeddings])[order]
             self._rows = rows_of_all[order]
-        embeddings: Embeddings = self._embeddings[np.searchsorted(self._rows, rows)]
-        return embeddings
+        wanted: Embeddings = self._embeddings[np.searchsorted(self._rows, rows)]
+        return wanted

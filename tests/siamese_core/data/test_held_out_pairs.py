@@ -7,23 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siamese_core.calibration.operating_points import calibrate
-from siamese_core.config import CalibrationConfig, EncoderConfig, SplitConfig
+from siamese_core.config import EncoderConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.held_out_pairs import read_held_out_pairs
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.pair_lists import PairList, rows_of
-from siamese_core.data.split import Split, make_split
+from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.errors import DataError
-from siamese_core.evaluation.held_out import part_pairs
 from siamese_core.evaluation.one_shot_layout import one_shot_paths
 from siamese_core.evaluation.one_shot_tasks import measure_one_shot
 from siamese_core.evaluation.protocols import measure_pairs
-from siamese_core.metrics.pairs import pair_distances
 from siamese_core.network.embedding import RowEmbedder, embed
 from siamese_core.network.encoders import make_encoder
+from tests.siamese_core.evaluation.untrained import CONFIG, untrained
 
-CONFIG = CalibrationConfig(bootstrap=50)
 HEADER = "path_a,path_b,same\n"
 
 
@@ -96,10 +94,9 @@ def test_one_shot_tasks_that_cannot_be_made_are_refused_with_the_setting() -> No
 
 
 def test_pairs_are_measured_on_the_rows_of_their_images(
-    ingested: tuple[Manifest, ImageStore], tmp_path: Path, rng: np.random.Generator
+    dataset: Dataset, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    manifest, store = ingested
-    split = make_split(manifest, SplitConfig(salt="a"))
+    manifest, store, split = dataset.manifest, dataset.store, dataset.split
     images = manifest.ok.iloc[split.rows(manifest, "test")]
     chosen = rng.permutation(len(images))
     pairs = [(images.iloc[a], images.iloc[b]) for a, b in itertools.pairwise(chosen)]
@@ -109,10 +106,9 @@ def test_pairs_are_measured_on_the_rows_of_their_images(
     listed = read_held_out_pairs(tmp_path / "pairs.csv", manifest, split)
     assert manifest.ok["path"].iloc[rows_of(manifest, listed.images)].tolist() == listed.images
 
-    encoder = make_encoder(EncoderConfig(width=4, embedding_dim=8), 1, seed=0)
+    verifier = untrained(dataset)
+    encoder, calibration = verifier.encoder, verifier.calibration
     embedder = RowEmbedder(encoder, store.images)
-    rows, calibrating = part_pairs(manifest, split, "calibration", CONFIG, 0)
-    calibration = calibrate(pair_distances(embedder(rows), calibrating), CONFIG, len(rows), 0)
     found = measure_pairs(embedder, listed, manifest, calibration, CONFIG, 0)
     assert found
     every = embed(encoder, store.images).astype(np.float64)
@@ -126,12 +122,12 @@ def test_pairs_are_measured_on_the_rows_of_their_images(
     assert found.metrics()["pairs_accuracy"] == found.points["accuracy"].accuracy
     assert measure_pairs(embedder, PairList.empty(), manifest, calibration, CONFIG, 0) is None
 
-    shot = measure_one_shot(embedder, manifest, split, 5, 0)
+    shot = measure_one_shot(embedder, dataset, 5, 0)
     assert shot
     assert (shot.way, shot.identities, shot.images) == (5, len(first), len(images))
     assert shot.groups == {".": shot.error}
     assert shot.smallest_group == len(first)
-    assert measure_one_shot(embedder, manifest, split, 0, 0) is None
+    assert measure_one_shot(embedder, dataset, 0, 0) is None
 
 
 @pytest.mark.parametrize("folds", [None, np.array([3, 4], np.int32)])

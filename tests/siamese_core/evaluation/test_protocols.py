@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
 
+from siamese_core.calibration.expected_rates import Interval
 from siamese_core.calibration.operating_points import Calibration, OperatingPoint
 from siamese_core.data.pair_lists import PairList
 from siamese_core.evaluation.protocols import evaluate_pairs, k_fold_accuracy, wilson
@@ -16,10 +17,23 @@ from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import Rate
 
 NONE = Rate(0.0, 0.0, 0.0, 0, 1)
+ANY = Interval(0.0, 1.0)
 CALIBRATION = Calibration(
-    {"eer": OperatingPoint("eer", 1.0, None, NONE, NONE), "fmr_1e-1": OperatingPoint("fmr_1e-1", 0.3, 0.1, NONE, NONE)},
-    "fmr_1e-1", {}, 1.0, 1.0, 0.1, 10, 20,
-)  # fmt: skip
+    points={
+        "eer": OperatingPoint("eer", 1.0, None, NONE, NONE, ANY, ANY),
+        "fmr_1e-1": OperatingPoint("fmr_1e-1", 0.3, 0.1, NONE, NONE, ANY, ANY),
+    },
+    default="fmr_1e-1",
+    refused={},
+    slope=1.0,
+    intercept=1.0,
+    eer=0.1,
+    identities=10,
+    images=20,
+    confidence=0.95,
+    conservative=False,
+    caution="",
+)
 
 
 def of_distances(genuine: np.ndarray, impostor: np.ndarray) -> PairDistances:

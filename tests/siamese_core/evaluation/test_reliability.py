@@ -1,4 +1,4 @@
-"""Reliability and the band of the FNMR against loops."""
+"""Reliability against loops."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from siamese_core.calibration.operating_points import Calibration
 from siamese_core.evaluation.reliability import reliability
 from siamese_core.metrics.bootstrap import IdentityBootstrap
 from siamese_core.metrics.pairs import PairDistances, Pairs, pair_distances
-from siamese_core.metrics.rates import fnmr_at
 
 SEED = 3
 
@@ -24,12 +23,12 @@ def distances_of(separation: float, identities: int = 12, images: int = 4) -> Pa
 
 
 def calibration(slope: float, intercept: float) -> Calibration:
-    return Calibration({}, "eer", {}, slope, intercept, 0.1, 12, 48)
+    return Calibration({}, "eer", {}, slope, intercept, 0.1, 12, 48, 0.95, False, "")
 
 
 def test_every_pair_is_in_one_group_and_shares_are_balanced_counts() -> None:
     distances, given = distances_of(1.5), calibration(3.0, 4.0)
-    bins = reliability(distances, given, IdentityBootstrap(distances, 100, SEED), 0.9)
+    bins = reliability(IdentityBootstrap.of(distances, 0.9, 100, SEED), given)
     assert sum(group.pairs for group in bins) == len(distances.genuine) + len(distances.impostor)
     middles = [group.probability for group in bins]
     assert middles == sorted(middles)
@@ -53,25 +52,12 @@ def test_every_pair_is_in_one_group_and_shares_are_balanced_counts() -> None:
 
 def test_probabilities_that_mean_nothing_show_it() -> None:
     distances = distances_of(0.0, identities=40)
-    bins = reliability(distances, calibration(8.0, 16.0), IdentityBootstrap(distances, 200, SEED), 0.95)
+    bins = reliability(IdentityBootstrap.of(distances, 0.95, 200, SEED), calibration(8.0, 16.0))
     assert abs(bins[0].genuine - 0.5) < 0.2
     assert not any(group.low <= group.probability <= group.high for group in (bins[0], bins[-1]))
 
 
 def test_equal_distances_are_one_group() -> None:
     equal = PairDistances(np.ones(3), np.ones(6), np.array([0, 1, 2]), np.array([[0, 1], [0, 2], [1, 2]] * 2), 3)
-    (group,) = reliability(equal, calibration(1.0, 1.0), IdentityBootstrap(equal, 20, SEED), 0.95)
+    (group,) = reliability(IdentityBootstrap.of(equal, 0.95, 20, SEED), calibration(1.0, 1.0))
     assert (group.probability, group.genuine, group.pairs) == (pytest.approx(0.5), pytest.approx(0.5), 9)
-
-
-def test_the_band_is_the_interval_of_each_threshold_alone() -> None:
-    distances = distances_of(1.0)
-    bootstrap = IdentityBootstrap(distances, 200, SEED)
-    thresholds = np.unique(np.concatenate([[0.0], distances.genuine[::7], distances.impostor[::50], [9.0]]))
-    low, high = bootstrap.fnmr_band(thresholds, 0.9)
-    for place, threshold in enumerate(thresholds.tolist()):
-        rate = bootstrap.rates(threshold, 0.9)[1]
-        assert rate.value == fnmr_at(distances.genuine, threshold)
-        assert min(low[place], rate.value) == pytest.approx(rate.low)
-        if rate.errors:
-            assert max(high[place], rate.value) == pytest.approx(rate.high)

@@ -1,85 +1,92 @@
 """Robustness curves: no change is the plain result, everything is seeded, and changes are what they are called."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 
-from siamese_core.arrays import Indices, Pixels, labels_of
-from siamese_core.data.manifest import Manifest
-from siamese_core.data.store import ImageStore
+from siamese_core.arrays import Indices
+from siamese_core.config import CalibrationConfig
+from siamese_core.data.dataset import Dataset
+from siamese_core.data.split import Split
 from siamese_core.evaluation.baselines import pixel_vectors
+from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.results import RobustnessCurve
 from siamese_core.evaluation.robustness import CHANGES, robustness_curves
-from siamese_core.metrics.pairs import Pairs, make_pairs, pair_distances
+from siamese_core.metrics.pairs import PairDistances, pair_distances
 from siamese_core.metrics.rates import fmr_at, fnmr_at
 
-Case = tuple[Pixels, Indices, Pairs, float]
+
+@dataclass(frozen=True)
+class Case:
+    """Ten characters, compared by their pixels."""
+
+    held_out: HeldOut
+    embeddings: npt.NDArray[np.float32]
+    distances: PairDistances
+    threshold: float
+
+    def curves(self, most_images: int = 30, seed: int = 0) -> dict[str, RobustnessCurve]:
+        held_out = replace(self.held_out, seed=seed)
+        curves = robustness_curves(pixel_vectors, held_out, self.embeddings, self.threshold, most_images)
+        return {curve.change: curve for curve in curves}
 
 
 @pytest.fixture(scope="module")
-def case(ingested: tuple[Manifest, ImageStore]) -> Case:
-    """Ten characters, compared by their pixels."""
-    manifest, store = ingested
-    names = sorted(set(manifest.ok["identity"]))[10:20]
-    rows = np.flatnonzero(manifest.ok["identity"].isin(names))
-    labels, _ = labels_of(manifest.ok["identity"].iloc[rows].tolist())
-    pairs = make_pairs(labels, 10**6, 10**6, 0)
-    impostor = pair_distances(pixel_vectors(store.images, rows), pairs).impostor
-    return store.images, rows, pairs, float(np.quantile(impostor, 0.1))
-
-
-def curves(case: Case, most_images: int = 30, seed: int = 0) -> dict[str, RobustnessCurve]:
-    images, rows, pairs, threshold = case
-    embeddings = pixel_vectors(images, rows)
-    found = robustness_curves(pixel_vectors, images, rows, embeddings, pairs, threshold, seed, most_images)
-    return {curve.change: curve for curve in found}
+def case(dataset: Dataset) -> Case:
+    names = sorted(set(dataset.manifest.ok["identity"]))[10:20]
+    parts = pd.DataFrame({"identity": names, "split": "test"})
+    ten = Dataset(dataset.manifest, dataset.store, Split(parts))
+    held_out = HeldOut.of(ten, "test", CalibrationConfig(), 0)
+    embeddings = pixel_vectors(dataset.store.images, held_out.images.rows)
+    distances = pair_distances(embeddings, held_out.pairs)
+    return Case(held_out, embeddings, distances, float(np.quantile(distances.impostor, 0.1)))
 
 
 def test_no_change_is_exactly_the_plain_result(case: Case) -> None:
-    images, rows, pairs, threshold = case
-    distances = pair_distances(pixel_vectors(images, rows), pairs)
-    for curve in curves(case, most_images=1000).values():
+    for curve in case.curves(most_images=1000).values():
         assert curve.levels[0] == 0
-        assert curve.fnmr[0] == fnmr_at(distances.genuine, threshold)
-        assert curve.fmr[0] == fmr_at(distances.impostor, threshold)
+        assert curve.fnmr[0] == fnmr_at(case.distances.genuine, case.threshold)
+        assert curve.fmr[0] == fmr_at(case.distances.impostor, case.threshold)
 
 
 def test_the_rates_are_those_of_a_loop_over_the_pairs(case: Case) -> None:
     """All images are turned, and each is compared with the others as they are, whichever comes first in a pair."""
-    images, rows, pairs, threshold = case
+    images, pairs, plain = case.held_out.images, case.held_out.pairs, case.embeddings
     levels, turn = next(entry[2:] for entry in CHANGES if entry[0] == "rotation")
-    turned = turn(np.asarray(images[rows]), levels[0], np.random.default_rng(0))
-    plain, changed = pixel_vectors(images, rows), pixel_vectors(turned, np.arange(len(turned)))
+    turned = turn(np.asarray(images.pixels[images.rows]), levels[0], np.random.default_rng(0))
+    changed = pixel_vectors(turned, np.arange(len(turned)))
 
-    def distances(listed: Indices) -> npt.NDArray[np.float64]:
-        both_ways = [(a, b) for i, j in listed for a, b in ((i, j), (j, i))]
+    def distances(some: Indices) -> npt.NDArray[np.float64]:
+        both_ways = [(a, b) for i, j in some for a, b in ((i, j), (j, i))]
         return np.array([((plain[a] - changed[b]) ** 2).sum() for a, b in both_ways])
 
-    found = curves(case, most_images=1000)["rotation"]
-    assert found.fnmr[1] == pytest.approx((distances(pairs.genuine) >= threshold).mean(), abs=1e-4)
-    assert found.fmr[1] == pytest.approx((distances(pairs.impostor) < threshold).mean(), abs=1e-4)
+    curve = case.curves(most_images=1000)["rotation"]
+    assert curve.fnmr[1] == pytest.approx((distances(pairs.genuine) >= case.threshold).mean(), abs=1e-4)
+    assert curve.fmr[1] == pytest.approx((distances(pairs.impostor) < case.threshold).mean(), abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(case: Case) -> None:
-    assert curves(case) == curves(case)
-    assert curves(case)["noise"] != curves(case, seed=1)["noise"]
+    assert case.curves() == case.curves()
+    assert case.curves()["noise"] != case.curves(seed=1)["noise"]
 
 
 def test_strong_changes_do_harm(case: Case) -> None:
-    found = curves(case, most_images=1000)
-    assert list(found) == ["blur", "noise", "JPEG", "occlusion", "brightness", "rotation"]
+    curves = case.curves(most_images=1000)
+    assert list(curves) == ["blur", "noise", "JPEG", "occlusion", "brightness", "rotation"]
     for name in ("noise", "occlusion", "rotation"):  # blurred pixels are nearer to all others
-        assert found[name].fnmr[-1] > found[name].fnmr[0] + 0.05, name
-    for curve in found.values():
+        assert curves[name].fnmr[-1] > curves[name].fnmr[0] + 0.05, name
+    for curve in curves.values():
         assert len(curve.fnmr) == len(curve.fmr) == len(curve.levels)
         assert sorted(curve.levels) == curve.levels
 
 
 def test_a_sample_of_impostor_pairs_that_misses_the_images_still_gives_rates(case: Case) -> None:
-    images, rows, pairs, threshold = case
-    few = Pairs(pairs.genuine[:1], pairs.impostor[-3:], pairs.labels, len(pairs.genuine), len(pairs.impostor))
-    embeddings = pixel_vectors(images, rows)
-    for curve in robustness_curves(pixel_vectors, images, rows, embeddings, few, threshold, 0, 1):
+    pairs = case.held_out.pairs
+    few = replace(pairs, genuine=pairs.genuine[:1], impostor=pairs.impostor[-3:])
+    for curve in replace(case, held_out=replace(case.held_out, pairs=few)).curves(most_images=1).values():
         assert all(0 <= rate <= 1 for rate in (*curve.fmr, *curve.fnmr))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from siamese_core.errors import DataError
-from siamese_core.metrics.identification import Search, search
+from siamese_core.metrics.identification import Identification, identify
 
 
 def people(rng: np.random.Generator, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -10,7 +10,9 @@ def people(rng: np.random.Generator, noise: float) -> tuple[np.ndarray, np.ndarr
     return rng.normal(size=(21, 4))[labels] + noise * rng.normal(size=(len(labels), 4)), labels
 
 
-def by_hand(found: Search, x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[list[int], list[float], list[float]]:
+def by_hand(
+    found: Identification, x: np.ndarray, labels: np.ndarray, seed: int
+) -> tuple[list[int], list[float], list[float]]:
     order = np.random.default_rng(seed).permutation(len(labels))
     gallery = {identity: next(i for i in order if labels[i] == identity) for identity in range(found.identities)}
     ranks, mates, others = [], [], []
@@ -23,9 +25,9 @@ def by_hand(found: Search, x: np.ndarray, labels: np.ndarray, seed: int) -> tupl
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_search_is_a_loop_over_probes_and_gallery(rng: np.random.Generator, seed: int) -> None:
+def test_identification_is_a_loop_over_probes_and_gallery(rng: np.random.Generator, seed: int) -> None:
     x, labels = people(rng, 0.5)
-    found = search(x, labels, seed)
+    found = identify(x, labels, seed)
     ranks, mates, others = by_hand(found, x, labels, seed)
     assert found.rank.tolist() == ranks
     np.testing.assert_allclose(found.mate, mates, atol=1e-9)
@@ -36,7 +38,7 @@ def test_search_is_a_loop_over_probes_and_gallery(rng: np.random.Generator, seed
 
 
 def test_dir_keeps_the_false_alarm_rate_and_rises_to_rank_1(rng: np.random.Generator) -> None:
-    found = search(*people(rng, 0.7), seed=0)
+    found = identify(*people(rng, 0.7), seed=0)
     rates = [found.detection_and_identification_rate(rate) for rate in (0, 0.01, 0.1, 0.5, 1)]
     assert rates == sorted(rates)
     assert rates[-1] <= found.rank_1()
@@ -46,14 +48,14 @@ def test_dir_keeps_the_false_alarm_rate_and_rises_to_rank_1(rng: np.random.Gener
 
 def test_ties_do_not_count_and_perfect_separation_does() -> None:
     labels = np.repeat(np.arange(4), 3)
-    same = search(np.ones((12, 2)), labels, 0)
+    same = identify(np.ones((12, 2)), labels, 0)
     assert (same.rank_1(), same.cmc().tolist()) == (0, [0, 0, 0, 1])
-    apart = search(np.eye(4)[labels], labels, 0)
+    apart = identify(np.eye(4)[labels], labels, 0)
     assert (apart.rank_1(), apart.detection_and_identification_rate(0)) == (1, 1)
 
 
 def test_five_searches_counted_by_hand() -> None:
-    found = Search(
+    found = Identification(
         rank=np.array([1, 1, 2, 1, 3]),
         mate=np.array([0.1, 0.5, 0.5, 0.9, 1.2]),
         nearest_other=np.array([0.6, 0.7, 0.3, 1.0, 0.5]),
@@ -70,16 +72,16 @@ def test_five_searches_counted_by_hand() -> None:
 def test_a_single_search(probe: float, rank: int, cmc: list[float]) -> None:
     """In the gallery is 0 of the probe's own identity, and 1 of another: halfway between is a tie."""
     seed = next(s for s in range(50) if np.random.default_rng(s).permutation(3)[0] == 0)
-    found = search(np.array([[0.0], [probe], [1.0]]), np.array([0, 0, 1]), seed)
+    found = identify(np.array([[0.0], [probe], [1.0]]), np.array([0, 0, 1]), seed)
     assert (found.rank.tolist(), found.cmc().tolist()) == ([rank], cmc)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])
 def test_what_cannot_be_searched_is_refused(labels: list[int]) -> None:
     with pytest.raises(DataError, match="two identities"):
-        search(np.eye(3), np.array(labels), 0)
+        identify(np.eye(3), np.array(labels), 0)
 
 
 def test_what_is_not_a_number_is_refused() -> None:
     with pytest.raises(DataError, match="1 of 4 embeddings are not finite"):
-        search(np.array([[0.0], [np.nan], [1], [2]]), np.array([0, 0, 1, 1]), 0)
+        identify(np.array([[0.0], [np.nan], [1], [2]]), np.array([0, 0, 1, 1]), 0)

@@ -1,14 +1,21 @@
+"""Cllr against scikit-learn's log loss, and its minimum against pool-adjacent-violators by hand."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import log_loss
 
 from siamese_core.errors import DataError
 from siamese_core.metrics.likelihood import cllr, min_cllr
 
 # Few distinct values, so that ties are common.
 DISTANCES = hnp.arrays(np.float64, st.integers(1, 15), elements=st.sampled_from(np.linspace(0, 4, 9).tolist()))
+# Beyond these a probability is too near to 1 for scikit-learn to be exact.
+LOG_RATIOS = hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(-8, 8))
 
 
 def violators_pooled(genuine: np.ndarray, impostor: np.ndarray) -> float:
@@ -30,10 +37,26 @@ def violators_pooled(genuine: np.ndarray, impostor: np.ndarray) -> float:
     )
 
 
+def equal_weights(genuine: np.ndarray, impostor: np.ndarray) -> np.ndarray:
+    """Weights of pairs that make both kinds equally likely."""
+    return np.concatenate([np.full(len(genuine), 0.5 / len(genuine)), np.full(len(impostor), 0.5 / len(impostor))])
+
+
+@given(LOG_RATIOS, LOG_RATIOS)
+def test_cllr_is_scikit_learns_log_loss_in_bits(genuine: np.ndarray, impostor: np.ndarray) -> None:
+    truth = np.repeat([1, 0], [len(genuine), len(impostor)])
+    probability = expit(np.concatenate([genuine, impostor]))
+    loss = log_loss(truth, probability, sample_weight=equal_weights(genuine, impostor), labels=[0, 1])
+    assert cllr(genuine, impostor) == pytest.approx(loss / np.log(2), abs=1e-9)
+
+
 @given(DISTANCES, DISTANCES)
-def test_cllr_is_its_definition(genuine: np.ndarray, impostor: np.ndarray) -> None:
-    expected = (np.mean(np.log2(1 + np.exp(-genuine))) + np.mean(np.log2(1 + np.exp(impostor)))) / 2
-    assert cllr(genuine, impostor) == pytest.approx(expected, abs=1e-9)
+def test_min_cllr_is_the_log_loss_of_an_isotonic_regression(genuine: np.ndarray, impostor: np.ndarray) -> None:
+    truth, scores = np.repeat([1, 0], [len(genuine), len(impostor)]), -np.concatenate([genuine, impostor])
+    weights = equal_weights(genuine, impostor)
+    probability = IsotonicRegression(y_min=0, y_max=1).fit(scores, truth, weights).predict(scores)
+    loss = log_loss(truth, probability, sample_weight=weights, labels=[0, 1])
+    assert min_cllr(genuine, impostor) == pytest.approx(loss / np.log(2), abs=1e-9)
 
 
 @settings(deadline=None)  # the first call imports scikit-learn
@@ -54,10 +77,14 @@ def test_no_calibration_is_better_than_the_minimum(
 
 
 def test_perfect_useless_and_single_pairs() -> None:
+    """Log-ratios that say nothing cost one bit: the reference system of Brümmer & du Preez 2006."""
+    nothing = np.zeros(7)
+    assert cllr(nothing, nothing) == pytest.approx(1, abs=1e-9)
+    assert min_cllr(nothing, nothing) == pytest.approx(1, abs=1e-9)
     assert min_cllr(np.array([0.1, 0.2]), np.array([0.3, 0.3])) == 0
     assert min_cllr(np.full(4, 0.5), np.full(3, 0.5)) == pytest.approx(1)
     assert min_cllr(np.array([0.9]), np.array([0.1])) == pytest.approx(1)
-    assert cllr(np.zeros(1), np.zeros(1)) == pytest.approx(1)
+    assert cllr(np.array([3.0]), -np.array([3.0])) == pytest.approx(np.log2(1 + np.exp(-3)), abs=1e-9)
     assert cllr(np.array([1000.0]), np.array([-1000.0])) == 0
     assert cllr(np.array([-1000.0]), np.array([1000.0])) == pytest.approx(1000 / np.log(2))
 
