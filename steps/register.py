@@ -14,9 +14,8 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
-from siamese_core.evaluation.champion import compare_with_champion
 from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.gate import Decision, decide
+from siamese_core.evaluation.gate import Decision, compare_with_champion, decide
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.network.embedding import RowEmbedder

@@ -20,8 +20,9 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.pair_lists import PairList
 from siamese_core.devices import choose_device
 from siamese_core.evaluation.baselines import BLOCK, ImageEmbedder, pixel_vectors, principal_components
-from siamese_core.evaluation.champion import Champion, compare_with_champion
+from siamese_core.evaluation.champion import Champion
 from siamese_core.evaluation.embedding_map import embedding_map
+from siamese_core.evaluation.gate import compare_with_champion
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.image_groups import image_groups
 from siamese_core.evaluation.one_shot_tasks import OneShotResult, measure_one_shot

@@ -1,49 +1,28 @@
-"""The promotion gate: does the challenger replace the champion?"""
+"""The promotion gate: challenger and champion on the same pairs of the same test identities, and who is promoted."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_core.config import PromotionConfig
+from siamese_core.data.dataset import Dataset
+from siamese_core.evaluation.champion import Champion
+from siamese_core.evaluation.held_out import HeldOut
+from siamese_core.evaluation.protocols import measure_points
+from siamese_core.evaluation.results import ChampionResult, Comparison
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import equal_error_rate, roc
+from siamese_core.network.embedding import RowEmbedder
+
+logger = logging.getLogger(__name__)
 
 # Enough for the interval of a difference; a resample costs as much as a pass over the pairs.
 _MOST_IMPOSTORS = 100_000
 _RESAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two models on the same pairs.
-
-    Attributes:
-        challenger_eer: Equal error rate of the challenger.
-        champion_eer: Equal error rate of the champion.
-        low: Lower end of the interval of the difference, challenger minus champion.
-        high: Upper end.
-        confidence: Level of the interval.
-    """
-
-    challenger_eer: float
-    champion_eer: float
-    low: float
-    high: float
-    confidence: float
-
-    @property
-    def difference(self) -> float:
-        """Challenger minus champion: below zero is better."""
-        return self.challenger_eer - self.champion_eer
-
-    def __str__(self) -> str:
-        return (
-            f"EER {self.challenger_eer:.2%} against the champion's {self.champion_eer:.2%} on the same test pairs, "
-            f"difference {self.difference:+.2%} ({self.confidence:.0%} interval {self.low:+.2%} to {self.high:+.2%})"
-        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +36,27 @@ class Decision:
 
     promote: bool
     reason: str
+
+
+def compare_with_champion(
+    challenger: PairDistances, champion: Champion, data: Dataset, test: HeldOut
+) -> ChampionResult:
+    """Measure the champion at its own thresholds, and the challenger against it.
+
+    Args:
+        challenger: Its distances of the test pairs.
+        champion: One that prepares images in another way cannot be measured on these.
+        data: The images, and how they were prepared.
+        test: The pairs of its test identities.
+    """
+    if not champion.reads(data.config):
+        return ChampionResult(champion.version, None, {})
+    logger.info("measuring the champion, version %s, on the same pairs", champion.version)
+    verifier = champion.verifier
+    present = test.distances(RowEmbedder(verifier.encoder, data.store.images))
+    comparison = compare(challenger, present, test.confidence, test.seed)
+    points = measure_points(verifier.calibration.thresholds, test.bootstrap(present).rates)
+    return ChampionResult(champion.version, comparison, points)
 
 
 def compare(challenger: PairDistances, champion: PairDistances, confidence: float, seed: int) -> Comparison:

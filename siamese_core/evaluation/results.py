@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siamese_core.evaluation.gate import Comparison
 from siamese_core.metrics.rates import Rate
 
 
@@ -107,6 +106,36 @@ class Figures:
         flat |= {f"test_rank_{rank}": share for rank, share in self.cmc.items()}
         flat |= {f"test_dir_at_{rate}": share for rate, share in self.identified.items()}
         return flat if self.sensitivity is None else flat | {"test_d_prime": self.sensitivity}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same pairs.
+
+    Attributes:
+        challenger_eer: Equal error rate of the challenger.
+        champion_eer: Equal error rate of the champion.
+        low: Lower end of the interval of the difference, challenger minus champion.
+        high: Upper end.
+        confidence: Level of the interval.
+    """
+
+    challenger_eer: float
+    champion_eer: float
+    low: float
+    high: float
+    confidence: float
+
+    @property
+    def difference(self) -> float:
+        """Challenger minus champion: below zero is better."""
+        return self.challenger_eer - self.champion_eer
+
+    def __str__(self) -> str:
+        return (
+            f"EER {self.challenger_eer:.2%} against the champion's {self.champion_eer:.2%} on the same test pairs, "
+            f"difference {self.difference:+.2%} ({self.confidence:.0%} interval {self.low:+.2%} to {self.high:+.2%})"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from html import escape
 
 from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.gate import Comparison
 from siamese_core.evaluation.one_shot_tasks import OneShotResult
 from siamese_core.evaluation.protocols import PairsResult
-from siamese_core.evaluation.results import ChampionResult, PointResult, SystemResult
+from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult, SystemResult
 from siamese_core.report.render import badge, cards, table
 
 

@@ -28,6 +28,8 @@ def test_a_step_depends_on_what_it_reaches() -> None:
         "siamese_core/triplets/mining.py",
     } <= names("train")
     assert "siamese_core/report/page.py" not in names("train")
+    assert "siamese_core/evaluation/champion.py" in names("build_triplets")
+    assert "siamese_core/evaluation/protocols.py" not in names("build_triplets")
     assert "siamese_core/triplets/losses.py" not in names("calibrate")
     assert "siamese_core/metrics/rates.py" in names("calibrate")
     assert {

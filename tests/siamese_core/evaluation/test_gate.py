@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from siamese_core.config import PromotionConfig
-from siamese_core.evaluation.gate import Comparison, _resampled_eers, compare, decide
+from siamese_core.evaluation.gate import _resampled_eers, compare, decide
+from siamese_core.evaluation.results import Comparison
 from siamese_core.metrics.pairs import PairDistances, make_pairs, pair_distances
 from siamese_core.metrics.rates import equal_error_rate, roc
 

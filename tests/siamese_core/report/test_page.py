@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from siamese_core.evaluation.gate import Comparison
-from siamese_core.evaluation.results import ChampionResult, PointResult
+from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult
 from siamese_core.report import assets
 from siamese_core.report.charts import det_chart, roc_chart
 from siamese_core.report.explorer import knots
