@@ -16,6 +16,7 @@ from siamese_core.arrays import Indices
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.image_groups import Grouping
 from siamese_core.evaluation.results import Slice
+from siamese_core.metrics.bootstrap import resampled_rate
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import Rate
 from siamese_core.progress import track
@@ -47,18 +48,12 @@ class _Cells:
     identities: Numbers
 
     def rate(self, cell: int, confidence: float) -> Rate | None:
-        """The error rate with its interval, as `IdentityBootstrap` makes it; None where there is no pair."""
+        """The error rate with its interval; None where there is no pair."""
         errors, pairs = int(self.errors[cell]), int(self.pairs[cell])
-        draws = self.draws[:, cell]
-        draws = draws[np.isfinite(draws)]
         if not pairs:
             return None
-        value = errors / pairs
-        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low, high = np.quantile(draws, ends) if len(draws) else (0.0, 1.0)
-        if errors == 0:
-            high = min(1.0, 3 / max(self.independent[cell], 1))
-        return Rate(value, min(float(low), value), max(float(high), value), errors, pairs)
+        draws = self.draws[:, cell]
+        return resampled_rate(errors, pairs, draws[np.isfinite(draws)], confidence, self.independent[cell])
 
     def overall(self) -> float:
         """The error rate of the pairs of all cells."""

@@ -98,7 +98,7 @@ class IdentityBootstrap:
         check_finite(distances.genuine, "genuine")
         check_finite(distances.impostor, "impostor")
         self.distances, self.resamples = distances, resamples
-        self._ends = (1 - confidence) / 2, (1 + confidence) / 2
+        self._confidence = confidence
 
     @classmethod
     def of(cls, distances: PairDistances, confidence: float, count: int, seed: int) -> Self:
@@ -120,9 +120,10 @@ class IdentityBootstrap:
         false_non_match, false_match = self.resamples.shares(misses, matches)
         identities = self.distances.identities
         people = len(np.unique(self.distances.genuine_identity))
+        dyads = identities * (identities - 1) // 2
         return (
-            self._rate(matches, false_match, identities * (identities - 1) // 2),
-            self._rate(misses, false_non_match, people),
+            resampled_rate(int(matches.sum()), len(matches), false_match, self._confidence, dyads),
+            resampled_rate(int(misses.sum()), len(misses), false_non_match, self._confidence, people),
         )
 
     def fnmr_band(self, thresholds: Curve) -> tuple[Curve, Curve]:
@@ -138,15 +139,24 @@ class IdentityBootstrap:
 
     def interval(self, values: Curve) -> Curve:
         """Both ends of the interval of what the resamples gave, (R,) or (R, T) values; (2,) or (2, T)."""
-        return np.quantile(values, self._ends, axis=0)
+        return _interval(values, self._confidence)
 
-    def _rate(self, wrong: Mask, shares: Curve, independent: int) -> Rate:
-        errors = int(wrong.sum())
-        value = errors / len(wrong)
-        low, high = self.interval(shares)
-        if errors == 0:
-            high = min(1.0, 3 / max(independent, 1))
-        return Rate(value, min(float(low), value), max(float(high), value), errors, len(wrong))
+
+def resampled_rate(errors: int, pairs: int, shares: Curve, confidence: float, independent: float) -> Rate:
+    """The rate errors / pairs with the interval of its values in (R,) resamples.
+
+    Where no error was seen, the upper end is 3 / independent by the rule of three, and where no resample has a value,
+    the interval is everything.
+    """
+    value = errors / pairs
+    low, high = _interval(shares, confidence) if len(shares) else (0.0, 1.0)
+    if errors == 0:
+        high = min(1.0, 3 / max(independent, 1))
+    return Rate(value, min(float(low), value), max(float(high), value), errors, pairs)
+
+
+def _interval(values: Curve, confidence: float) -> Curve:
+    return np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
 
 
 def _ratio(errors: Curve, pairs: Curve) -> Curve:
