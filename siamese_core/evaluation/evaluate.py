@@ -155,8 +155,8 @@ class Evaluation:
 def evaluate_verifier(
     verifier: Verifier,
     data: Dataset,
-    config: CalibrationConfig,
-    protocols: EvaluationConfig,
+    config: CalibrationConfig | None = None,
+    protocols: EvaluationConfig | None = None,
     seed: int = 0,
     pairs: PairList | None = None,
     champion: Champion | None = None,
@@ -175,6 +175,7 @@ def evaluate_verifier(
     Raises:
         DataError: The metadata file is wrong, or a part has no genuine or no impostor pairs.
     """
+    config, protocols = config or CalibrationConfig(), protocols or EvaluationConfig()
     calibrating, test = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
     columns = image_groups(data.manifest, test.images, protocols.metadata)  # first: a wrong file stops at once
     calibration, threshold = verifier.calibration, verifier.calibration.point().threshold

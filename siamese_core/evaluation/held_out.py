@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -15,8 +14,6 @@ from siamese_core.metrics.bootstrap import IdentityBootstrap, Resamples
 from siamese_core.metrics.pairs import PairDistances, Pairs, few_of_each, make_pairs, pair_distances
 from siamese_core.network.embedding import Embedder, RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +63,9 @@ class HeldOut:
         return Resamples(*identities, self.resamples, self.seed)
 
 
-def calibrate_encoder(trained: TrainedEncoder, data: Dataset, config: CalibrationConfig, seed: int = 0) -> Calibration:
+def calibrate_encoder(
+    trained: TrainedEncoder, data: Dataset, config: CalibrationConfig | None = None, seed: int = 0
+) -> Calibration:
     """Calibrate an encoder on the calibration identities.
 
     Of the test identities it takes how many images each has, never how these compare: expected rates are of as many
@@ -81,6 +80,7 @@ def calibrate_encoder(trained: TrainedEncoder, data: Dataset, config: Calibratio
     Raises:
         DataError: A part has no genuine or no impostor pairs.
     """
+    config = config or CalibrationConfig()
     calibrating, new = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
     distances = calibrating.distances(RowEmbedder(trained.build(), data.store.images))
     return calibrate(distances, config, len(calibrating.images), seed, Concentration.of_pairs(new.pairs))

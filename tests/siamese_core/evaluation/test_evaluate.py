@@ -10,7 +10,7 @@ from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import EvaluationConfig, ImageConfig
 from siamese_core.data.dataset import Dataset
 from siamese_core.errors import ModelError
-from siamese_core.evaluation.evaluate import Evaluation, evaluate_verifier
+from siamese_core.evaluation.evaluate import Evaluation, _count_all_pairs, evaluate_verifier
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.metrics.identification import identify
 from siamese_core.network.embedding import RowEmbedder, embed
@@ -144,3 +144,14 @@ def test_the_report_says_the_verdict(measured: Measured) -> None:
 def test_image_config_travels_with_the_weights(measured: Measured, tmp_path: Path) -> None:
     measured.verifier.trained.save(tmp_path)
     assert TrainedEncoder.load(tmp_path).images == ImageConfig(size=16, color="grey", invert=True)
+
+
+def test_shares_of_all_pairs_are_all_pairs(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = HeldOut.of(measured.data, "test", CONFIG, SEED)
+    embeddings = RowEmbedder(measured.verifier.encoder, test.images.pixels)(test.images.rows)
+    whole = _count_all_pairs(embeddings, test.images.labels)
+    monkeypatch.setattr("siamese_core.evaluation.evaluate._PAIRS_OF_A_SHARE", 3000)
+    shares = _count_all_pairs(embeddings, test.images.labels)
+    for name in ("genuine", "impostor", "nearest"):
+        np.testing.assert_array_equal(getattr(shares, name), getattr(whole, name))
+    assert whole.impostor.sum() == test.pairs.impostor_total
