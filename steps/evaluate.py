@@ -49,12 +49,12 @@ def evaluate(
     """
     data = Dataset(manifest, store, split)
     verifier, champion = Verifier(encoder, calibrated), load_champion(model_name)
-    measured = evaluate_verifier(verifier, data, calibration, evaluation, seed, pairs, champion)
+    results = evaluate_verifier(verifier, data, calibration, evaluation, seed, pairs, champion)
     lineage = origin(manifest) | {"seed": str(seed)}
-    page = report_page(measured, calibrated, encoder, manifest, store, model_name, lineage, configuration())
-    place = log_evaluation(measured.metrics(), figures(measured, encoder), page)
-    logger.info(verdict(measured))
-    for result in filter(None, (measured.pairs, measured.one_shot, measured.champion)):
+    page = report_page(results, calibrated, encoder, manifest, store, model_name, lineage, configuration())
+    place = log_evaluation(results.metrics(), figures(results, encoder), page)
+    logger.info(verdict(results))
+    for result in filter(None, (results.pairs, results.one_shot, results.champion)):
         logger.info(result)
     logger.info(f"report: {place}")
-    return measured, HTMLString(page)
+    return results, HTMLString(page)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from siamese_core.arrays import Indices, Pixels
+from siamese_core.arrays import Indices
 from siamese_core.artifact import read_record, write_record
 from siamese_core.calibration.operating_points import Calibration, Threshold, choose_thresholds, why_unsupported
 from siamese_core.config import CalibrationConfig, EvaluationConfig, operating_point_name
@@ -46,8 +46,8 @@ from siamese_core.metrics.identification import identify
 from siamese_core.metrics.likelihood import cllr, min_cllr
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import area_under_roc, equal_error_rate, fnmr_at, roc, sensitivity_index
-from siamese_core.network.embedding import Embedder, RowEmbedder, embed
-from siamese_core.progress import Progress, track
+from siamese_core.network.embedding import RowEmbedder, embed
+from siamese_core.progress import track
 from siamese_core.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -179,19 +179,14 @@ def evaluate_verifier(
     calibrating, test = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
     columns = image_groups(data.manifest, test.images, protocols.metadata)  # first: a wrong file stops at once
     calibration, threshold = verifier.calibration, verifier.calibration.point().threshold
-    embedder = RowEmbedder(verifier.encoder, data.store.images)
+    embedder, of_images = RowEmbedder(verifier.encoder, data.store.images), partial(embed, verifier.encoder)
     embeddings, distances = embedder(test.images.rows), test.distances(embedder)
     logger.info("measuring the verifier on %s", distances)
     bootstrap = test.bootstrap(distances)
-
-    def baseline(name: str, of_images: ImageEmbedder) -> SystemResult:
-        with track(f"measure {name}", len(calibrating.images) + len(test.images), "images") as progress:
-            embedder = partial(_embed_blocks, of_images, data.store.images, progress)
-            return _baseline(embedder, calibrating, test, config)
-
+    components = principal_components(data.part("train"), seed)
     return Evaluation(
         model=_measure(bootstrap, calibration.thresholds),
-        pixels=baseline("raw pixels", pixel_vectors),
+        pixels=_baseline("raw pixels", pixel_vectors, calibrating, test, config),
         default=calibration.default,
         identities=distances.identities,
         images=len(test.images),
@@ -204,10 +199,10 @@ def evaluate_verifier(
         worst_false_matches=_extreme(test.images.rows, test.pairs.impostor, distances.impostor, nearest=True),
         worst_false_non_matches=_extreme(test.images.rows, test.pairs.genuine, distances.genuine, nearest=False),
         figures=_figures(embeddings, test, distances, calibration),
-        pca=baseline("principal components", principal_components(data.part("train"), seed)),
+        pca=_baseline("principal components", components, calibrating, test, config),
         reliability=reliability(bootstrap, calibration),
         slices=measure_slices(columns, test, distances, threshold),
-        robustness=_robustness(verifier, test, embeddings) if protocols.robustness else [],
+        robustness=robustness_curves(of_images, test, embeddings, threshold) if protocols.robustness else [],
         embedding_map=embedding_map(embeddings, test.images.rows, test.images.labels, seed),
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
@@ -215,18 +210,21 @@ def evaluate_verifier(
     )
 
 
-def _embed_blocks(embedder: ImageEmbedder, images: Pixels, progress: Progress, rows: Indices) -> Vectors:
-    parts = []
-    for start in range(0, len(rows), BLOCK):
-        parts.append(embedder(images, rows[start : start + BLOCK]))
-        progress.advance(len(parts[-1]))
-    return np.concatenate(parts)
-
-
-def _baseline(embedder: Embedder, calibrating: HeldOut, test: HeldOut, config: CalibrationConfig) -> SystemResult:
+def _baseline(
+    name: str, of_images: ImageEmbedder, calibrating: HeldOut, test: HeldOut, config: CalibrationConfig
+) -> SystemResult:
     """The same protocol with other embeddings: thresholds from calibration, errors from test identities."""
-    thresholds = choose_thresholds(calibrating.distances(embedder), config)
-    return _measure(test.bootstrap(test.distances(embedder)), thresholds)
+    with track(f"measure {name}", len(calibrating.images) + len(test.images), "images") as progress:
+
+        def embedder(rows: Indices) -> Vectors:
+            parts = []
+            for start in range(0, len(rows), BLOCK):
+                parts.append(of_images(test.images.pixels, rows[start : start + BLOCK]))
+                progress.advance(len(parts[-1]))
+            return np.concatenate(parts)
+
+        thresholds = choose_thresholds(calibrating.distances(embedder), config)
+        return _measure(test.bootstrap(test.distances(embedder)), thresholds)
 
 
 def _measure(bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold]) -> SystemResult:
@@ -249,11 +247,6 @@ def _measure(bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold]) -> 
             thresholds=curve.thresholds[index].tolist(),
         ),
     )
-
-
-def _robustness(verifier: Verifier, test: HeldOut, embeddings: Vectors) -> list[RobustnessCurve]:
-    threshold = verifier.calibration.point().threshold
-    return robustness_curves(partial(embed, verifier.encoder), test, embeddings, threshold)
 
 
 def _figures(embeddings: Vectors, test: HeldOut, distances: PairDistances, calibration: Calibration) -> Figures:

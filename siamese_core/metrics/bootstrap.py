@@ -85,12 +85,7 @@ class IdentityBootstrap:
     """
 
     def __init__(self, distances: PairDistances, resamples: Resamples, confidence: float) -> None:
-        """Put distances beside resamples of the same pairs.
-
-        Args:
-            distances: Distances of the pairs.
-            resamples: Of the identities of these pairs.
-            confidence: Level of the intervals, such as 0.95.
+        """Put distances beside resamples of the same pairs; `confidence` is the level of the intervals.
 
         Raises:
             DataError: One kind of pairs is missing, or a distance is not finite.
@@ -103,8 +98,6 @@ class IdentityBootstrap:
     @classmethod
     def of(cls, distances: PairDistances, confidence: float, count: int, seed: int) -> Self:
         """Draw `count` resamples for one system alone."""
-        check_finite(distances.genuine, "genuine")
-        check_finite(distances.impostor, "impostor")
         identities = distances.genuine_identity, distances.impostor_identities, distances.identities
         return cls(distances, Resamples(*identities, count, seed), confidence)
 

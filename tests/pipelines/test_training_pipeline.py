@@ -226,7 +226,7 @@ def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, fi
     assert statuses() == dict.fromkeys(STEPS, "cached") | {"ingest": "completed", "register": "completed"}
     # The evaluation is from the cache and from before there was a champion: the gate must not decide on that. The
     # same weights are not worse, so the new version takes over.
-    assert "does not know version 1, which is the champion now: comparing with it" in done.stdout + done.stderr
+    assert "version 1 became the champion after the evaluation: comparing with it" in done.stdout + done.stderr
     assert artifact("register", "model_version") == "2"
     shown = json.loads(project.run("siamese", "show", "--json", "--model", "models:/letters/2").stdout)
     assert shown["champion"]["version"] == "1"

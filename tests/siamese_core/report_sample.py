@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamese_core.calibration.expected_rates import Interval
 from siamese_core.calibration.operating_points import Calibration, OperatingPoint
 from siamese_core.config import EncoderConfig, ImageConfig
 from siamese_core.data.manifest import Manifest, make_table
@@ -71,11 +72,14 @@ def sample(folder: Path, identities: int = 40, size: int = 32) -> Sample:
     per_identity = 8
     pixels = rng.integers(0, 256, (identities * per_identity, size, size, 3), dtype=np.uint8)
     model = _system(rng, 1.0, band=True)
+    expected = Interval(0.0, 0.05)
     points = {
-        name: OperatingPoint(name, point.threshold, point.target_fmr, point.fmr, point.fnmr)
+        name: OperatingPoint(name, point.threshold, point.target_fmr, point.fmr, point.fnmr, expected, expected)
         for name, point in model.points.items()
     }
-    calibration = Calibration(points, "fmr_1e-2", {"fmr_1e-5": f"needs more {HOSTILE}"}, 4.0, 4.0, 0.03, 40, 300)
+    calibration = Calibration(
+        points, "fmr_1e-2", {"fmr_1e-5": f"needs more {HOSTILE}"}, 4.0, 4.0, 0.03, 40, 300, 0.95, False, ""
+    )
     history = [
         {"step": step, "loss": 50 / step, "validation_eer": 2 / step, "distance": 1.5, "effective_rank": 9.0}
         for step in (100, 200, 300)
@@ -114,7 +118,9 @@ def _evaluation(rng: np.random.Generator, model: SystemResult, images: int) -> E
         failure_to_acquire=0.02,
         worst_false_matches=worst,
         worst_false_non_matches=[(0, 1, 3.1), (8, 9, 2.9)],
-        figures=Figures(3.7, 0.13, 0.12, 0.78, 40, 200, {"fmr_1e-2": 0.93}, {"fmr_1e-5": "too few pairs"}),
+        figures=Figures(
+            3.7, 0.13, 0.12, 0.78, 40, 200, {"fmr_1e-2": 0.93}, {"fmr_1e-5": "too few pairs"}, 90_000, {5: 0.9}, {}
+        ),
         pca=_system(rng, 1.7),
         reliability=[ReliabilityBin(p, p + 0.01, p - 0.04, p + 0.06, 900) for p in (0.05, 0.3, 0.6, 0.9)],
         slices=[

@@ -196,6 +196,7 @@ MEMORY = """
 import re, sys
 from pathlib import Path
 import numpy as np
+from siamese_core.calibration.expected_rates import Interval
 from siamese_core.calibration.operating_points import Calibration, OperatingPoint
 from siamese_core.metrics.rates import Rate
 from siamese_core.data.pair_lists import read_pairs
@@ -205,7 +206,8 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
 none = Rate(0.0, 0.0, 0.0, 0, 1)
-calibration = Calibration({"eer": OperatingPoint("eer", 1.0, None, none, none)}, "eer", {}, 1.0, 1.0, 0.1, 1, 1)
+point = OperatingPoint("eer", 1.0, None, none, none, Interval(0.0, 1.0), Interval(0.0, 1.0))
+calibration = Calibration({"eer": point}, "eer", {}, 1.0, 1.0, 0.1, 1, 1, 0.95, False, "")
 start = peak()
 listed = read_pairs(Path(sys.argv[1]), Path(sys.argv[2]))
 read = peak()
