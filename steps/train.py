@@ -61,7 +61,7 @@ def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> Tra
         return None
     trained = champion.verifier.trained
     if not champion.reads(store.config) or _architecture(trained.encoder) != _architecture(encoder):
-        logger.info(f"starting fresh: version {champion.version} has another architecture or reads images in another way")
+        logger.info(f"starting fresh: version {champion.version} has another architecture or reads images otherwise")
         return None
     logger.info(f"starting from the champion, version {champion.version}")
     return trained

@@ -76,13 +76,6 @@ def dataset(ingested: tuple[Manifest, ImageStore]) -> Dataset:
     return Dataset(manifest, store, make_split(manifest, SplitConfig(salt="a")))
 
 
-@pytest.fixture(scope="session")
-def dataset(ingested: tuple[Manifest, ImageStore]) -> Dataset:
-    """The 60 characters, split."""
-    manifest, store = ingested
-    return Dataset(manifest, store, make_split(manifest, SplitConfig(salt="a")))
-
-
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
