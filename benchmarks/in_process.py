@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from siamese_core.config import EncoderConfig, ImageConfig, SplitConfig, TrainingConfig, TripletConfig
 from siamese_core.data.dataset import Dataset
+from siamese_core.data.read_dataset import read_dataset
 from siamese_core.network.encoders import make_encoder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.training.loop import train
@@ -28,7 +29,7 @@ class Setup:
 
     def read(self, data_dir: Path, folder: Path, split_file: Path | None = None) -> Dataset:
         """Ingest into an empty folder and split."""
-        return Dataset.read(data_dir, folder, self.images, self.split, split_file)
+        return read_dataset(data_dir, folder, self.images, self.split, split_file)
 
 
 def read_setup(path: Path, **training: Any) -> Setup:

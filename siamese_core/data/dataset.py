@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from siamese_core.arrays import Indices, Labels, Pixels, labels_of
-from siamese_core.config import ImageConfig, SplitConfig
-from siamese_core.data.ingest import ingest
+from siamese_core.config import ImageConfig
 from siamese_core.data.manifest import Manifest
-from siamese_core.data.split import Split, make_split
+from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 
 Part = Literal["train", "calibration", "test"]
@@ -57,30 +55,6 @@ class Dataset:
     manifest: Manifest
     store: ImageStore
     split: Split
-
-    @classmethod
-    def read(
-        cls,
-        data_dir: Path,
-        folder: Path,
-        images: ImageConfig | None = None,
-        split: SplitConfig | None = None,
-        split_file: Path | None = None,
-    ) -> Self:
-        """Read a folder of images, one folder an identity, and splits the identities.
-
-        Args:
-            data_dir: The images.
-            folder: An empty folder for the prepared images; the data set reads from it as long as it lives.
-            images: How they are prepared.
-            split: Shares of the parts.
-            split_file: CSV `identity,split` that wins over the shares.
-
-        Raises:
-            DataError: There is no usable image, or a part has too few identities.
-        """
-        source = ingest(data_dir, folder, images or ImageConfig())
-        return cls(source.manifest, source.store, make_split(source.manifest, split or SplitConfig(), split_file))
 
     @property
     def config(self) -> ImageConfig:

@@ -39,7 +39,9 @@ def test_a_step_depends_on_what_it_reaches() -> None:
     } <= names("evaluate")
     assert "siamese_integrations/great_expectations_suite.py" in names("validate")
     assert "siamese_core/network/encoders.py" not in names("split")
-    assert not [name for name in names("build_triplets") if name.startswith("siamese_core/evaluation/")]
+    evaluation = {name for name in names("build_triplets") if name.startswith("siamese_core/evaluation/")}
+    assert evaluation == {"siamese_core/evaluation/champion.py"}
+    assert not [step for step in STEPS if step != "ingest" and "siamese_core/data/ingest.py" in names(step)]
 
 
 def test_every_template_style_sheet_and_script_reruns_a_step() -> None:

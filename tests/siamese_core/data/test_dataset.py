@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 
 from siamese_core.config import ImageConfig, SplitConfig
-from siamese_core.data.dataset import Dataset
+from siamese_core.data.read_dataset import read_dataset
 
 
 def test_the_parts_hold_each_image_once_with_its_identity(glyphs: Path, tmp_path: Path) -> None:
-    data = Dataset.read(glyphs, tmp_path, ImageConfig(size=16, color="grey"), SplitConfig(salt="a"))
+    data = read_dataset(glyphs, tmp_path, ImageConfig(size=16, color="grey"), SplitConfig(salt="a"))
     parts = [data.part(name) for name in ("train", "calibration", "test")]
     rows = np.concatenate([part.rows for part in parts])
     assert sorted(rows.tolist()) == list(range(len(data.store)))
@@ -19,7 +19,7 @@ def test_the_parts_hold_each_image_once_with_its_identity(glyphs: Path, tmp_path
 
 
 def test_taking_some_images_numbers_their_identities_anew(glyphs: Path, tmp_path: Path) -> None:
-    data = Dataset.read(glyphs, tmp_path, ImageConfig(size=16, color="grey"), SplitConfig(salt="a"))
+    data = read_dataset(glyphs, tmp_path, ImageConfig(size=16, color="grey"), SplitConfig(salt="a"))
     images = data.part("train")
     positions = np.flatnonzero(images.labels >= 3)[::2]
     some = images.take(positions)

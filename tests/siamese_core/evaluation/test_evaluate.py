@@ -129,7 +129,7 @@ def test_a_file_without_a_number_is_read_and_one_without_figures_is_refused(meas
     assert Evaluation.load(tmp_path) == measured.evaluation
     del saved["figures"]
     write_json(tmp_path / "evaluation.json", saved)
-    with pytest.raises(ModelError, match=r"evaluation\.json does not hold what it should"):
+    with pytest.raises(ModelError, match=r"evaluation\.json does not hold the right values"):
         Evaluation.load(tmp_path)
 
 

@@ -1,4 +1,3 @@
-import itertools
 import tracemalloc
 
 import numpy as np

@@ -52,5 +52,5 @@ def test_another_format_is_refused_in_words(trained: TrainedEncoder, tmp_path: P
 def test_a_record_that_is_none_is_refused_in_words(trained: TrainedEncoder, tmp_path: Path) -> None:
     trained.save(tmp_path)
     (tmp_path / "encoder.json").write_text('{"encoder": {}}')
-    with pytest.raises(ModelError, match=r"encoder\.json does not hold what it should"):
+    with pytest.raises(ModelError, match=r"encoder\.json does not hold the right values"):
         TrainedEncoder.load(tmp_path)

@@ -92,7 +92,7 @@ SCRIPT = """
 import sys, tempfile
 from pathlib import Path
 from siamese_core.config import ImageConfig, SplitConfig, TripletConfig
-from siamese_core.data.dataset import Dataset
+from siamese_core.data.read_dataset import read_dataset
 from siamese_core.network.encoders import make_encoder
 from siamese_core.training.checkpoint import CheckpointFile
 from siamese_core.triplets.offline import build_triplets
@@ -100,7 +100,7 @@ from tests.siamese_core.training import test_resume as t
 folder, path = map(Path, sys.argv[1:])
 with tempfile.TemporaryDirectory() as store:
     images = ImageConfig(size=16, color="grey", invert=True)
-    data = Dataset.read(folder, Path(store), images, SplitConfig(salt="a"))
+    data = read_dataset(folder, Path(store), images, SplitConfig(salt="a"))
     triplets = build_triplets(make_encoder(t.ENCODER, 1, 0), data, TripletConfig(500), 0.2, 0)
     t.fit(data, triplets, CheckpointFile(path, ""))
 """
