@@ -14,8 +14,10 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 
+from siamese_integrations.zenml_stack import STACK
+
 ROOT = Path(__file__).resolve().parents[1]
-STACK, TRACKER, REGISTRY, OPERATOR = "siamese_local", "siamese_mlflow", "siamese_registry", "siamese_process"
+TRACKER, REGISTRY, OPERATOR = "siamese_mlflow", "siamese_registry", "siamese_process"
 _OPERATOR_FLAVOR = "infra.local_process.LocalProcessStepOperatorFlavor"
 
 
@@ -50,24 +52,6 @@ def bootstrap(root: Path = ROOT) -> str:
         client.update_stack(STACK, component_updates=missing)
     client.activate_stack(STACK)
     return STACK
-
-
-def tracker_uri() -> str | None:
-    """The MLflow tracking URI of the project's stack, whatever stack is active; None before the bootstrap.
-
-    Reads the components' records alone: loading the stack itself would import every installed integration.
-    """
-    client = Client()
-    if not client.list_stacks(name=STACK).total:
-        return None
-    components = client.get_stack(STACK).components
-    tracker = components[StackComponentType.EXPERIMENT_TRACKER][0]
-    if configured := tracker.configuration.get("tracking_uri"):
-        return str(configured)
-    # The place where ZenML's tracker keeps its database when it has no URI of its own.
-    store = components[StackComponentType.ARTIFACT_STORE][0]
-    local = Path(GlobalConfiguration().local_stores_path) / str(store.id)
-    return f"sqlite:///{Path(store.configuration.get('path') or local) / 'mlflow.db'}"
 
 
 def _component(client: Client, name: str, kind: StackComponentType, flavor: str) -> str:

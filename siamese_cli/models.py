@@ -1,136 +1,176 @@
-"""From what a user names to a model: an exported folder, a registered model, or the only champion there is."""
+"""Names of models, the same in every command, and the folder of the verifier that a name means.
 
-from datetime import datetime
+`NAME` (its champion), `NAME@ALIAS` and `NAME/VERSION`, with or without `models:/` in front, name a registered model;
+anything else is a folder. Without `models:/` a folder that holds a verifier comes first.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamese_core.errors import ModelError
+from siamese_cli.tracking import registry, use_tracking
+from siamese_core.errors import ModelError, SiameseError
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
     from siamese_core.verifier import Verifier
 
+# MLflow allows neither / nor : in a name.
+_URI = re.compile(r"models:/(?P<name>[^/:]+?)(@(?P<alias>[^/:@]+)|/(?P<version>[^/:@]+))?")
+_SHORT = re.compile(r"(?P<name>[^./:~][^/:]*?)(@(?P<alias>[^/:@]+)|/(?P<version>\d+))?")
+_LOGGED = re.compile(r"m-[0-9a-f]{32}")  # MLflow's id of a model that need not be registered
+_log = logging.getLogger(__name__)
 
-def load_verifier(model: str | None) -> "Verifier":
-    """Loads the model that a user named."""
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered model, with an alias, a version, or neither."""
+
+    name: str
+    alias: str | None
+    version: str | None
+
+    @property
+    def uri(self) -> str:
+        """MLflow's address of it."""
+        if self.version:
+            return f"models:/{self.name}/{self.version}"
+        if _LOGGED.fullmatch(self.name) and not self.alias:
+            return f"models:/{self.name}"
+        return f"models:/{self.name}@{self.alias or 'champion'}"
+
+    def lookup(self) -> ModelVersion:
+        """Read its entry in the registry.
+
+        Raises:
+            ModelError: There is none.
+        """
+        with registry() as client:
+            if self.version:
+                return client.get_model_version(self.name, self.version)
+            return client.get_model_version_by_alias(self.name, self.alias or "champion")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The place of a model.
+
+    Attributes:
+        label: Its name, for people.
+        folder: The verifier's files.
+        registered: Its name in the registry; None for a folder.
+    """
+
+    label: str
+    folder: Path
+    registered: Registered | None
+
+
+def parse(text: str) -> Registered | None:
+    """Read the name of a registered model; None for what can only be a folder."""
+    match = _URI.fullmatch(text) or _SHORT.fullmatch(text)
+    return Registered(**match.groupdict()) if match else None
+
+
+def registered_name(text: str) -> str:
+    """Read the name of a registered model where a version makes no sense.
+
+    Raises:
+        ModelError: It is no name, or has an alias or a version.
+    """
+    model = parse(text)
+    if model is None or model.alias or model.version:
+        raise ModelError(f"{text} is not the name of a registered model, such as people or models:/people.")
+    return model.name
+
+
+def load_verifier(model: str | None) -> Verifier:
+    """Load the model that a user named.
+
+    Raises:
+        ModelError: There is no such model, or its files are damaged.
+    """
     from siamese_core.verifier import Verifier
 
-    return Verifier.load(model_folder(model))
+    folder = locate(model).folder
+    with reading(folder):
+        return Verifier.load(folder)
 
 
-def model_folder(model: str | None) -> Path:
-    """The folder with the verifier's files.
+def locate(model: str | None) -> ModelFiles:
+    """Find the files of the model that a user named.
 
     Args:
-        model: A folder, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or None for the only champion.
+        model: A name as this module describes it; None for the only champion.
 
     Raises:
         ModelError: There is no such model, or more than one to choose from.
     """
-    if model and not model.startswith("models:"):
-        if not Path(model).is_dir():
-            raise ModelError(f"{model} is neither a folder nor models:/NAME@champion.")
-        return Path(model)
-    return _registered(model or only_champion())
+    if model is None:
+        return _download(only_champion())
+    registered = parse(model)
+    folder = None if model.startswith("models:/") else _verifier_in(Path(model))
+    if folder and registered:
+        _log.info("Taking the folder %s; models:/%s would be the registered model.", model, model)
+    if folder:
+        return ModelFiles(model, folder, None)
+    if registered is None:
+        raise ModelError(f"{model} is neither a folder of a verifier nor the name of a registered model.")
+    try:
+        return _download(registered)
+    except ModelError as error:
+        if model.startswith("models:/"):
+            raise
+        raise ModelError(f"{model} is neither a folder of a verifier nor a registered model: {error}") from error
 
 
-def only_champion() -> str:
-    """The URI of the champion, where exactly one registered model has one.
+def only_champion() -> Registered:
+    """Find the champion, where exactly one registered model has one.
 
     Raises:
         ModelError: No model has a champion, or several have.
     """
-    from siamese_cli.tracking import use_tracking
-
-    use_tracking()
-    from mlflow.tracking import MlflowClient
-
-    names = [found.name for found in MlflowClient().search_registered_models() if "champion" in found.aliases]
+    with registry() as client:
+        names = [model.name for model in client.search_registered_models() if "champion" in model.aliases]
     if len(names) == 1:
-        return f"models:/{names[0]}@champion"
+        return Registered(names[0], "champion", None)
     if not names:
         raise ModelError("No registered model has a champion yet; train one, or name a folder with --model.")
-    raise ModelError(
-        "Several models have a champion; choose with --model: " + ", ".join(f"models:/{n}@champion" for n in names)
-    )
+    raise ModelError(f"Several models have a champion; choose one with --model: {', '.join(names)}")
 
 
-def promote_by_hand(name: str, version: str) -> None:
-    """Makes a version the champion.
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Say in words that the files of a folder are damaged.
 
     Raises:
-        ModelError: There is no such version.
+        ModelError: In place of whatever the libraries that read the files raise.
     """
-    from siamese_cli.tracking import use_tracking
-
-    use_tracking()
-    from mlflow.exceptions import MlflowException
-
-    from siamese_integrations.mlflow_registry import promote
-
     try:
-        promote(name, version, "promoted by hand")
-    except MlflowException as error:
-        raise ModelError(f"{name} version {version} cannot be promoted: {error.message}") from error
+        yield
+    except SiameseError:
+        raise
+    except Exception as error:
+        raise ModelError(f"The model in {folder} is damaged ({type(error).__name__}: {error}).") from error
 
 
-def rollback(name: str) -> tuple[str, str]:
-    """Makes the version that was champion before the present one the champion again.
+def _verifier_in(folder: Path) -> Path | None:
+    """Find a verifier's files, in a folder or below one that MLflow wrote."""
+    from siamese_core.verifier import FILES
 
-    Returns:
-        The version that was champion, and the one that is now.
-
-    Raises:
-        ModelError: There is no champion, or none was before it.
-    """
-    from siamese_cli.tracking import use_tracking
-
-    use_tracking()
-    from siamese_integrations.mlflow_registry import champions, promote, version_of
-
-    present = version_of(name, "champion")
-    if present is None:
-        raise ModelError(f"{name} has no champion.")
-    earlier = [version for version in champions(name) if version.version != present.version]
-    if not earlier:
-        raise ModelError(f"{name} version {present.version} is the only champion there has been.")
-    # Not `promoted_at` alone: a version that was rolled back from must not come back by a second rollback.
-    before = [version for version in earlier if int(version.version) < int(present.version)]
-    if not before:
-        raise ModelError(f"{name} version {present.version} is the oldest champion; name one with `siamese promote`.")
-    promote(name, before[0].version, f"rolled back by hand from version {present.version}")
-    return str(present.version), str(before[0].version)
+    places = (folder, folder / "artifacts" / "verifier")
+    return next((place for place in places if any((place / name).is_file() for name in FILES)), None)
 
 
-def history(name: str) -> list[dict[str, str]]:
-    """All versions of a model, newest first, with what the gate decided.
-
-    Raises:
-        ModelError: There is no such model.
-    """
-    from siamese_cli.tracking import use_tracking
-
-    use_tracking()
-    from siamese_integrations.mlflow_registry import versions
-
-    found = [
-        {
-            "version": str(version.version),
-            "made": datetime.fromtimestamp(version.creation_timestamp / 1000).isoformat(" ", "seconds"),
-            "aliases": ", ".join(version.aliases),
-            "decision": version.tags.get("promotion", ""),
-            "test_eer": version.tags.get("test_eer", ""),
-        }
-        for version in versions(name)
-    ]
-    if not found:
-        raise ModelError(f"There is no registered model {name}.")
-    return found
-
-
-def _registered(uri: str) -> Path:
-    from siamese_cli.tracking import use_tracking
-
+def _download(model: Registered) -> ModelFiles:
     use_tracking()
     from siamese_integrations.mlflow_registry import verifier_folder
 
-    return verifier_folder(uri)
+    return ModelFiles(model.uri, verifier_folder(model.uri), model)

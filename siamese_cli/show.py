@@ -1,9 +1,10 @@
-"""`siamese show`: the verdict, the operating points, and where the report is."""
+"""Facts about a model: the operating points, the errors on test identities, and where the report is."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from siamese_cli.models import model_folder, only_champion
+from siamese_cli.models import Registered, locate, reading
+from siamese_cli.tracking import registry
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import PointResult
@@ -12,10 +13,10 @@ from siamese_core.metrics.rates import Rate
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a model.
+    """Facts about a model.
 
     Attributes:
-        model: As the user named it.
+        model: Its name or folder.
         calibration: Its thresholds.
         evaluation: Its errors on test identities, where they came with it.
         registered: Version, aliases, decision and places; empty for a folder.
@@ -28,39 +29,35 @@ class Facts:
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the points of the curves."""
-        found: dict[str, Any] = {"model": self.model, "registered": self.registered}
-        found["calibration"] = self.calibration.summary()
+        values: dict[str, Any] = {"model": self.model, "registered": self.registered}
+        values["calibration"] = self.calibration.summary()
         if self.evaluation:
-            found["evaluation"] = self.evaluation.summary()
-            found["points"] = {name: asdict(point) for name, point in self.evaluation.model.points.items()}
+            values["evaluation"] = self.evaluation.summary()
+            values["points"] = {name: asdict(point) for name, point in self.evaluation.model.points.items()}
             for name in ("pairs", "one_shot", "champion"):
                 result = getattr(self.evaluation, name)
-                found[name] = asdict(result) if result else None
-        return found
+                values[name] = asdict(result) if result else None
+        return values
 
 
 def facts(model: str | None) -> Facts:
-    """Reads what is known of the model that a user named."""
-    name = model or only_champion()
-    folder = model_folder(name)
-    evaluation = Evaluation.load(folder) if (folder / "evaluation.json").is_file() else None
-    registered = _registered(name) if name.startswith("models:") else {}
-    return Facts(name, Calibration.load(folder), evaluation, registered)
+    """Read what is recorded about the model that a user named."""
+    files = locate(model)
+    with reading(files.folder):
+        calibration = Calibration.load(files.folder)
+        evaluation = Evaluation.load(files.folder) if (files.folder / "evaluation.json").is_file() else None
+    return Facts(files.label, calibration, evaluation, _entry(files.registered) if files.registered else {})
 
 
-def describe(found: Facts) -> str:
+def describe(known: Facts) -> str:
     """The facts as a short page of text."""
-    lines = [
-        "",
-        f"  {found.model}" + (f"  (version {found.registered['version']})" if found.registered else ""),
-        "",
-    ]
-    if found.evaluation:
-        lines += _evaluation_lines(found.evaluation)
-    lines += _expected_lines(found.calibration)
-    lines += [f"  {name} is refused: {why}" for name, why in found.calibration.refused.items()]
-    lines += [f"  Caution: {found.calibration.caution}"] if found.calibration.caution else []
-    lines += [f"  {label:<10} {found.registered[key]}" for label, key in _PLACES if found.registered.get(key)]
+    lines = ["", f"  {known.model}" + (f"  (version {known.registered['version']})" if known.registered else ""), ""]
+    if known.evaluation:
+        lines += _evaluation_lines(known.evaluation)
+    lines += _expected_lines(known.calibration)
+    lines += [f"  {name} is refused: {why}" for name, why in known.calibration.refused.items()]
+    lines += [f"  Caution: {known.calibration.caution}"] if known.calibration.caution else []
+    lines += [f"  {label:<10} {known.registered[key]}" for label, key in _PLACES if known.registered.get(key)]
     return "\n".join([*lines, ""])
 
 
@@ -84,28 +81,27 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
 
 
 def _protocol_lines(evaluation: Evaluation) -> list[str]:
-    found = {"pairs": evaluation.pairs, "one-shot": evaluation.one_shot, "champion": evaluation.champion}
-    return [f"  {label:<10} {result}" for label, result in found.items() if result]
+    protocols = {"pairs": evaluation.pairs, "one-shot": evaluation.one_shot, "champion": evaluation.champion}
+    return [f"  {label:<10} {result}" for label, result in protocols.items() if result]
 
 
 def _gap_lines(evaluation: Evaluation) -> list[str]:
-    found = evaluation.gaps()
-    if not found:
+    gaps = evaluation.gaps()
+    if not gaps:
         return []
-    first = found[0]
-    example = f"{first.column}, {first.group}: {first.gap}"
-    return [f"  {len(found)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
+    example = f"{gaps[0].column}, {gaps[0].group}: {gaps[0].gap}"
+    return [f"  {len(gaps)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
 
 
 def _expected_lines(calibration: Calibration) -> list[str]:
-    """What calibration stated beforehand; nothing in a model of an older version."""
+    """Expectations that calibration stated beforehand; none in a model of an older version."""
     points = [point for point in calibration.points.values() if point.expected_fmr and point.expected_fnmr]
     if not points:
         return []
-    chosen = "conservative thresholds" if calibration.conservative else "thresholds"
+    thresholds = "conservative thresholds" if calibration.conservative else "thresholds"
     return [
-        f"  Calibrated on {calibration.identities:,} other identities ({chosen}). Expected of new identities, all at "
-        f"once with {calibration.confidence:.0%} confidence:",
+        f"  Calibrated on {calibration.identities:,} other identities ({thresholds}). Expected of new identities, all "
+        f"at once with {calibration.confidence:.0%} confidence:",
         "",
         "    operating point   FMR                     FNMR",
         *(f"    {point.name:<16}  {point.expected_fmr!s:<22}  {point.expected_fnmr!s}" for point in points),
@@ -122,19 +118,20 @@ def _interval(rate: Rate) -> str:
     return f"{rate.value:7.2%}   ({rate.low:.2%} to {rate.high:.2%})"
 
 
-def _registered(uri: str) -> dict[str, str]:
+def _entry(model: Registered) -> dict[str, str]:
+    """Version, aliases, decision and places of a registered model."""
     import mlflow
-    from mlflow.tracking import MlflowClient
 
     from siamese_integrations.report_place import report_place
 
-    client = MlflowClient()
-    name, _, alias = uri.removeprefix("models:/").partition("@")
-    name, _, number = name.partition("/")
-    version = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
-    tracking = mlflow.get_tracking_uri()
-    found = {"version": str(version.version), "aliases": ", ".join(version.aliases), "tracking_uri": tracking}
-    found["decision"] = version.tags.get("promotion", "")
-    found["report"] = report_place(client.get_run(version.run_id).info.artifact_uri) if version.run_id else ""
-    found["ui"] = tracking if tracking.startswith("http") else f"mlflow ui --backend-store-uri {tracking}"
-    return found
+    version, tracking = model.lookup(), mlflow.get_tracking_uri()
+    with registry() as client:
+        report = report_place(client.get_run(version.run_id).info.artifact_uri) if version.run_id else ""
+    return {
+        "version": str(version.version),
+        "aliases": ", ".join(version.aliases),
+        "tracking_uri": tracking,
+        "decision": version.tags.get("promotion", ""),
+        "report": report,
+        "ui": tracking if tracking.startswith("http") else f"mlflow ui --backend-store-uri {tracking}",
+    }

@@ -1,8 +1,6 @@
-"""`siamese embed`: the embeddings of many files, a block at a time."""
+"""Embeddings of many files, a block at a time."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +17,15 @@ _BLOCK = 256
 
 
 def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tuple[int, dict[str, str]]:
-    """Embeds files and the files below folders, and writes `paths` and `embeddings`.
+    """Embed files and the files below folders, and write `paths` and `embeddings`.
 
     Args:
         inputs: Files and folders.
         output: An `.npz` file; written whole or not at all.
-        model: As a user names it.
+        model: Its name or folder; None for the only champion.
 
     Returns:
-        How many were embedded, and the reason for each that was not.
+        Number of files that were embedded, and the reason for each that was not.
 
     Raises:
         DataError: An input does not exist, or nothing could be embedded.
@@ -35,37 +33,36 @@ def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tupl
     if not output.parent.is_dir():
         raise DataError(f"The folder of {output} does not exist.")
     files = list(_expand(inputs))
-    done, failed, embeddings = embed_readable(load_verifier(model), files)
-    if not done:
+    paths, failed, embeddings = embed_readable(load_verifier(model), files)
+    if not paths:
         raise DataError(
-            f"None of the {len(files)} files could be read; the first: {next(iter(failed.items()), 'none found')}"
+            f"None of the {len(files)} files could be read; the first: {next(iter(failed.items()), 'none')}"
         )
-    _write(output, [str(path) for path in done], embeddings)
-    return len(done), {str(path): reason for path, reason in failed.items()}
+    _write(output, [str(path) for path in paths], embeddings)
+    return len(paths), {str(path): reason for path, reason in failed.items()}
 
 
 def embed_readable(verifier: Verifier, files: Sequence[Path]) -> tuple[list[Path], dict[Path, str], Embeddings]:
-    """Embeds the files that can be read, with the decoded images of one block in memory at a time.
+    """Embed the files that can be read, with the decoded images of one block in memory at a time.
 
     Returns:
         The n files that were embedded, the reason for each that was not, and (n, D) float32 embeddings.
     """
-    done: list[Path] = []
+    paths: list[Path] = []
     failed: dict[Path, str] = {}
     parts = [verifier.embed_prepared([])]
-    # Standard output is the command's answer, which may be JSON.
-    with redirect_stdout(sys.stderr), track("embed", len(files), "files") as progress:
+    with track("embed", len(files), "files") as progress:
         for start in range(0, len(files), _BLOCK):
             pixels = []
             for path in files[start : start + _BLOCK]:
                 try:
                     pixels.append(load_image(path, verifier.trained.images))
-                    done.append(path)
+                    paths.append(path)
                 except UnreadableImageError as error:
                     failed[path] = str(error)
                 progress.advance()
             parts.append(verifier.embed_prepared(pixels))
-    return done, failed, np.concatenate(parts)
+    return paths, failed, np.concatenate(parts)
 
 
 def _expand(inputs: Iterable[Path]) -> Iterator[Path]:

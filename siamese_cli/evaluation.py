@@ -1,12 +1,10 @@
-"""`siamese evaluate`: a model on a user's own pairs, or on N-way one-shot tasks."""
+"""Measurement of a model on a user's own pairs, or on N-way one-shot tasks."""
 
-import sys
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from siamese_cli.embed import embed_readable
+from siamese_cli.embedding import embed_readable
 from siamese_cli.models import load_verifier
 from siamese_core.data.ingest import list_files
 from siamese_core.data.pair_lists import read_pairs
@@ -21,7 +19,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class PairsAnswer:
-    """What a file of pairs measured, for people and machines."""
+    """Result of a file of pairs, for people and machines."""
 
     file: Path
     result: PairsResult
@@ -32,29 +30,29 @@ class PairsAnswer:
 
     def describe(self) -> str:
         """The result as a small table."""
-        found = self.result
-        people = "" if found.identities is None else f" of {found.identities:,} identities"
-        repeated = f"; {found.duplicates:,} repeated rows are not counted again" if found.duplicates else ""
+        result = self.result
+        people = "" if result.identities is None else f" of {result.identities:,} identities"
+        repeated = f"; {result.duplicates:,} repeated rows are not counted again" if result.duplicates else ""
         return "\n".join(
             [
-                f"{self.file}: {found.genuine_pairs:,} genuine and {found.impostor_pairs:,} impostor pairs of "
-                f"{found.images:,} images{people}{repeated}",
+                f"{self.file}: {result.genuine_pairs:,} genuine and {result.impostor_pairs:,} impostor pairs of "
+                f"{result.images:,} images{people}{repeated}",
                 "",
-                *_k_fold_lines(found.k_fold),
-                f"  equal error rate    {found.eer:7.2%}",
-                f"  area under the ROC  {found.auc:7.4f}",
+                *_k_fold_lines(result.k_fold),
+                f"  equal error rate    {result.eer:7.2%}",
+                f"  area under the ROC  {result.auc:7.4f}",
                 "",
                 f"  operating point   threshold  target   {'FMR':<28}{'FNMR':<28}accuracy",
-                *(_point_line(name, point, name == found.default) for name, point in found.points.items()),
+                *(_point_line(name, point, name == result.default) for name, point in result.points.items()),
                 "",
-                f"  * the model's default. Intervals: {found.confidence:.0%}, {_interval_words(found)}.",
+                f"  * the model's default. Intervals: {result.confidence:.0%}, {_interval_words(result)}.",
             ]
         )
 
 
 @dataclass(frozen=True)
 class OneShotAnswer:
-    """What one-shot tasks measured, for people and machines.
+    """Result of one-shot tasks, for people and machines.
 
     Attributes:
         root: The folder.
@@ -72,13 +70,14 @@ class OneShotAnswer:
 
     def describe(self) -> str:
         """The result as a few lines."""
-        found = self.result
-        by_name = found.sources == "names"
+        result = self.result
+        by_name = result.sources == "names"
         sources = "told by the file names" if by_name else "the images' numbers, as names do not tell them"
         lines = [
-            f"{self.root}: {found.images:,} images of {found.identities:,} identities in {len(found.groups):,} groups",
+            f"{self.root}: {result.images:,} images of {result.identities:,} identities "
+            f"in {len(result.groups):,} groups",
             "",
-            f"  {found}",
+            f"  {result}",
             f"  support and query are by two sources: {sources}",
         ]
         if self.unreadable:
@@ -89,10 +88,10 @@ class OneShotAnswer:
 def evaluate(
     model: str | None, pairs: Path | None, way: int | None, images: Path | None
 ) -> PairsAnswer | OneShotAnswer:
-    """Measures a model on a file of pairs, or by one-shot tasks.
+    """Measure a model on a file of pairs, or by one-shot tasks.
 
     Args:
-        model: As a user names it.
+        model: Its name or folder; None for the only champion.
         pairs: A file of pairs, or None for one-shot tasks.
         way: Identities in a task, or None for pairs.
         images: The folder that paths start from; may be None for pairs, which then lie beside their file.
@@ -109,35 +108,34 @@ def evaluate(
 
 
 def evaluate_pairs_file(model: str | None, file: Path, root: Path) -> PairsAnswer:
-    """Measures a model on a file of pairs; each distinct image is embedded once.
+    """Measure a model on a file of pairs; each distinct image is embedded once.
 
     Args:
-        model: As a user names it.
+        model: Its name or folder; None for the only champion.
         file: CSV or LFW's format.
-        root: Where its paths start.
+        root: The folder that its paths start from.
 
     Raises:
         DataError: The file is wrong, or an image cannot be read.
         ModelError: There is no such model.
     """
-    with redirect_stdout(sys.stderr):  # a long file shows how far it is; standard output is the answer
-        listed = read_pairs(file, root)
+    pairs = read_pairs(file, root)
     verifier = load_verifier(model)
-    _, failed, embeddings = embed_readable(verifier, [root / path for path in listed.images])
+    _, failed, embeddings = embed_readable(verifier, [root / path for path in pairs.images])
     if failed:
         examples = "; ".join(f"{path}: {reason}" for path, reason in list(failed.items())[:_EXAMPLES])
         raise DataError(
-            f"{len(failed):,} of the {len(listed.images):,} images in {file} cannot be read: {examples}. "
+            f"{len(failed):,} of the {len(pairs.images):,} images in {file} cannot be read: {examples}. "
             "Mend them, or remove their pairs."
         )
-    return PairsAnswer(file, evaluate_pairs(embeddings, listed, verifier.calibration))
+    return PairsAnswer(file, evaluate_pairs(embeddings, pairs, verifier.calibration))
 
 
 def evaluate_one_shot(model: str | None, root: Path, way: int) -> OneShotAnswer:
-    """Measures a model by N-way one-shot tasks within the groups of a folder.
+    """Measure a model by N-way one-shot tasks within the groups of a folder.
 
     Args:
-        model: As a user names it.
+        model: Its name or folder; None for the only champion.
         root: Holds folders of images, or groups of such folders.
         way: Identities in a task, 2 or more.
 
@@ -149,17 +147,17 @@ def evaluate_one_shot(model: str | None, root: Path, way: int) -> OneShotAnswer:
         raise DataError(f"--one-shot is {way}, but a task needs at least 2 identities.")
     files = [Path(file.path) for file in list_files(root)]
     verifier = load_verifier(model)
-    done, failed, embeddings = embed_readable(verifier, [root / path for path in files])
-    result = measure_one_shot(embeddings, [path.relative_to(root).as_posix() for path in done], way)
+    paths, failed, embeddings = embed_readable(verifier, [root / path for path in files])
+    result = measure_one_shot(embeddings, [path.relative_to(root).as_posix() for path in paths], way)
     return OneShotAnswer(root, result, [str(path) for path in failed])
 
 
-def _k_fold_lines(found: KFold | None) -> list[str]:
-    if found is None:
+def _k_fold_lines(result: KFold | None) -> list[str]:
+    if result is None:
         return []
     return [
-        f"  accuracy, {len(found.folds)} folds  {found.accuracy:7.2%} ± {found.standard_error:.2%} (standard error), "
-        "each fold at the threshold that is best on the others"
+        f"  accuracy, {len(result.folds)} folds  {result.accuracy:7.2%} ± {result.standard_error:.2%} "
+        "(standard error), each fold at the threshold that is best on the others"
     ]
 
 
@@ -170,9 +168,9 @@ def _point_line(name: str, point: PointResult, default: bool) -> str:
     return f"{mark} {name:<16}  {point.threshold:9.4f}  {target:>6}   {rates}{point.accuracy:8.2%}"
 
 
-def _interval_words(found: PairsResult) -> str:
-    if found.identities is not None:
-        return f"by a bootstrap over the {found.identities:,} identities, which are the images' folders"
+def _interval_words(result: PairsResult) -> str:
+    if result.identities is not None:
+        return f"by a bootstrap over the {result.identities:,} identities, which are the images' folders"
     return (
         "Wilson's, which take pairs as independent: the images' folders do not tell identities. They are too narrow "
         "where one identity is in many pairs"

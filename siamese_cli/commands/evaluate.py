@@ -1,0 +1,35 @@
+"""`siamese evaluate`: error rates on images of one's own."""
+
+from pathlib import Path
+
+import click
+
+from siamese_cli.options import PATH, json_option, model_option
+from siamese_cli.output import Output
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  siamese evaluate --model people --pairs pairs.csv --images photos/
+  siamese evaluate --model people --one-shot 20 --images photos/"""
+)
+@click.option("--pairs", type=PATH, metavar="FILE", help="A CSV path_a,path_b,same[,fold], or a file in LFW's format.")
+@click.option("--one-shot", "way", type=int, metavar="N", help="N-way one-shot tasks among folders in one folder.")
+@click.option(
+    "--images", type=PATH, metavar="ROOT", help="The folder that paths start from.  [default: the folder of FILE]"
+)
+@model_option
+@json_option
+@click.pass_obj
+def evaluate(output: Output, pairs: Path | None, way: int | None, images: Path | None, model: str | None) -> None:
+    """Measure a model on your own pairs, or by one-shot tasks.
+
+    Use people that the model was not trained on; otherwise the results are optimistic.
+    """
+    if (pairs is None) == (way is None):
+        raise click.UsageError("Give either --pairs FILE or --one-shot N.")
+    from siamese_cli.evaluation import evaluate
+
+    result = evaluate(model, pairs, way, images)
+    output.answer(result.as_json(), result.describe())
