@@ -1,35 +1,59 @@
-# Everything that a newcomer needs: make demo, make test. Each makes .venv first, once.
+# Everything that a newcomer needs: make demo, make test. Each makes .venv first, once, with what it needs itself.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_TO_TEST := $(VENV)/.ready-to-test
+# A build of torch and torchvision other than the registry's: a folder with the two wheels, or a package index.
+TORCH ?=
 # Where the zip files of the real data sets lie.
 DATASETS ?= ../shared/data
 
 export ZENML_ANALYTICS_OPT_IN := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup stack demo test test-slow lint reference data-omniglot data-faces omniglot faces results bench study ui clean
+.PHONY: help setup stack demo test test-quick test-slow lint reference data-omniglot data-faces omniglot faces results bench study ui dashboard clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo
+	@echo "  PYTHON=FILE    the Python 3.11 of .venv"
+	@echo "  TORCH=PLACE    your own build of torch and torchvision, such as the one for CPUs, without 4 GB of CUDA:"
+	@echo "                 a folder with both wheels, or the address of a package index; make clean first"
 
-setup: $(READY) ## Make .venv with everything in it
+setup: $(READY_TO_TEST) ## Make .venv for development: pipelines, tests, linters
+
+# $(call install,EXTRAS): this checkout, editable. A build of torch of one's own has no pins; what it needs comes after it.
+define install
+$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(1)]' \
+	--constraint $(if $(TORCH),<(grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' constraints.txt),constraints.txt)
+endef
+
+# With byte code every command starts faster.
+COMPILE = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.11; name it with make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Making $(VENV): about 6 GB, 2 to 5 minutes, this time only."
+	@echo "Making $(VENV): $(if $(TORCH),with PyTorch from $(TORCH),about 6 GB), 2 to 5 minutes, this time only."
 	@echo "  1/3 virtual environment"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@echo "  2/3 packages (PyTorch is the largest)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@$(if $(TORCH),$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
+		$(if $(wildcard $(TORCH)),--no-index --find-links,--default-index) '$(TORCH)' torch torchvision)
+	@$(call install,pipelines)
 	@echo "  3/3 compiling them, so that every command starts faster"
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
-	@touch $(READY)
+	@$(COMPILE)
+	@touch $@
 	@echo "$(VENV) is ready."
+
+$(READY_TO_TEST): $(READY)
+	@echo "Adding what the tests need to $(VENV): a minute, this time only."
+	@$(call install,dev)
+	@$(COMPILE)
+	@touch $@
 
 stack: $(READY) ## Make the ZenML stack for this checkout
 	@$(BIN)/python -m infra.bootstrap_stack
@@ -37,14 +61,17 @@ stack: $(READY) ## Make the ZenML stack for this checkout
 demo: $(READY) ## Train, register and try a verifier on characters; no download
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash infra/demo.sh
 
-test: $(READY) ## Lint, type-check and test (under 15 minutes on 2 cores)
+test: $(READY_TO_TEST) ## Lint, type-check, test and measure coverage (under 15 minutes on 2 cores)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash infra/test.sh
 
-test-slow: $(READY) ## The tests that take long, on the real data sets where they are
+test-quick: $(READY_TO_TEST) ## The tests that start no pipeline and no server (about a minute)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/siamese_core
+
+test-slow: $(READY_TO_TEST) ## The tests that take long, on the real data sets where they are
 	@$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## Format, lint and type-check
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy
+lint: $(READY_TO_TEST) ## Format, lint, type-check and hold the layers
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy && $(BIN)/lint-imports
 
 reference: $(READY) ## Write configs/schema.json and docs/configuration.md anew
 	@$(BIN)/python -m infra.reference
@@ -86,11 +113,13 @@ study: $(READY) data-omniglot data-faces ## How often the rates that calibration
 	@$(BIN)/python -m benchmarks.intervals --plot docs/intervals.svg
 
 $(VENV)/.bench: $(READY)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[bench]'
+	@$(call install,bench)
 	@touch $@
 
+dashboard: $(READY) ## Open ZenML's pages on http://127.0.0.1:8237 (until make dashboard-stop)
+	@$(BIN)/zenml login --local
 ui: $(READY) ## Open MLflow's pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --backend-store-uri "$$($(BIN)/siamese tracking-uri)"
 
 clean: ## Remove .venv, data and caches; runs and models in ZenML's folder stay
-	rm -rf $(VENV) data reports .zen .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data reports .zen .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -1,4 +1,4 @@
-"""Makes the local stack: `python -m infra.bootstrap_stack`. Safe to run again; asks nothing.
+"""The local stack: `python -m infra.bootstrap_stack` makes it. Safe to run again; asks nothing.
 
 The stack is made active for this checkout only (in `.zen/`). The user's global active stack stays as it is.
 """
@@ -13,16 +13,18 @@ os.environ.setdefault("ZENML_LOGGING_VERBOSITY", "ERROR")
 from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
+from zenml.models import FlavorUpdate
+
 
 from siamese_integrations.zenml_stack import STACK
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKER, REGISTRY, OPERATOR = "siamese_mlflow", "siamese_registry", "siamese_process"
-_OPERATOR_FLAVOR = "infra.local_process.LocalProcessStepOperatorFlavor"
+_OPERATOR_FLAVOR = "siamese_integrations.zenml_local_process.LocalProcessStepOperatorFlavor"
 
 
 def bootstrap(root: Path = ROOT) -> str:
-    """Makes or completes the stack and activates it for the checkout at `root`.
+    """Make or complete the stack, and activate it for the checkout at `root`.
 
     Returns:
         The name of the stack.
@@ -61,15 +63,18 @@ def _component(client: Client, name: str, kind: StackComponentType, flavor: str)
 
 
 def _process_flavor(client: Client) -> str:
-    """Registers our step operator flavor where it is not yet; ZenML loads it by its import path."""
+    """Register our step operator's flavor, or correct its import path: an earlier version kept it elsewhere."""
     name = "local_process"
-    if not client.list_flavors(name=name, type=StackComponentType.STEP_OPERATOR).total:
+    flavors = client.list_flavors(name=name, type=StackComponentType.STEP_OPERATOR)
+    if not flavors.total:
         client.create_flavor(source=_OPERATOR_FLAVOR, component_type=StackComponentType.STEP_OPERATOR)
+    elif flavors[0].source != _OPERATOR_FLAVOR:
+        client.zen_store.update_flavor(flavors[0].id, FlavorUpdate(source=_OPERATOR_FLAVOR))
     return name
 
 
 def main() -> None:
-    """Bootstraps this checkout and says what was made."""
+    """Bootstrap this checkout and report the stack."""
     fresh = not (Path(GlobalConfiguration().config_directory) / "config.yaml").exists()
     name = bootstrap()
     if fresh:

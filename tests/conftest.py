@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,11 +37,20 @@ settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+# The folders that a run needs.
+APPLICATION = (*PYPROJECT["tool"]["importlinter"]["root_packages"], "configs")
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy the folders that a run needs into an empty folder, without caches."""
+    for name in APPLICATION:
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run whole pipelines come first, so that no worker is left alone with the last of them."""
-    order = {name: place for place, name in enumerate(("pipelines", "infra", "siamese_cli"))}
+    order = {name: place for place, name in enumerate(("pipelines", "infra", "siamese_cli", "siamese_integrations"))}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
 
 
@@ -124,8 +134,7 @@ def project(session_folder: Path) -> Iterator[Project]:
     """The copy, with its stack."""
     folder = session_folder / "project"
     folder.mkdir()
-    for name in ("siamese_integrations", "infra", "pipelines", "siamese_cli", "siamese_core", "steps", "configs"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_checkout(folder)
     made = Project(folder)
     done = made.run("python", "-m", "infra.bootstrap_stack")
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,8 @@
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Project
+from tests.conftest import Project, copy_checkout
 
 
 @pytest.fixture
@@ -11,8 +10,7 @@ def fresh(tmp_path: Path) -> tuple[Project, dict[str, str]]:
     """A checkout and a ZenML configuration of their own."""
     folder = tmp_path / "checkout"
     folder.mkdir()
-    for name in ("siamese_integrations", "infra", "siamese_core", "siamese_cli", "steps", "pipelines"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_checkout(folder)
     return Project(folder), {"ZENML_CONFIG_PATH": str(tmp_path / "zenml")}
 
 

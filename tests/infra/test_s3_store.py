@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 from siamese_core.data.split import Split
 from siamese_core.errors import DataError
 from tests.conftest import Project
-from tests.infra.test_local_process import config, read_until, start
+from tests.siamese_integrations.test_zenml_local_process import config, read_until, start
 
 BUCKET = "artifacts"
 

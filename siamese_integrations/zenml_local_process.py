@@ -2,7 +2,8 @@
 
 ZenML's own step operators need containers or a cloud account. This one starts the step's entrypoint with this Python
 in this checkout, on the GPUs that the configuration names. It belongs to the stack that `make stack` makes; a step uses
-it when its configuration says `step_operator: true`, as in configs/gpu.yaml.
+it when its configuration says `step_operator: true`, as in configs/gpu.yaml. It is part of the installed package, and
+not of the checkout, because ZenML imports it by name wherever the stack is loaded.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ class StepProcessError(SiameseError):
 
 
 class LocalProcessSettings(BaseSettings):
-    """What a step may choose, under `settings: step_operator.local_process:`.
+    """Settings of one step, under `settings: step_operator.local_process:`.
 
     Attributes:
         visible_devices: GPUs that the step may use, such as "0" or "0,1"; "" hides all; all if not given.
@@ -55,15 +56,15 @@ class LocalProcessConfig(BaseStepOperatorConfig, LocalProcessSettings):
 
     @property
     def is_local(self) -> bool:
-        """It runs on this machine."""
+        """Tell ZenML that steps run on this machine."""
         return True
 
 
 class InPlaceEntrypoint(StepOperatorEntrypointConfiguration):
-    """Runs a step in the checkout that it was started from, where ZenML's own would change to /app."""
+    """Entrypoint that stays in the checkout it was started from, where ZenML's own would change to /app."""
 
     def prepare_code_environment(self) -> None:
-        """Makes the checkout importable, and ends this process when its parent is gone."""
+        """Make the checkout importable, and end this process when its parent is gone."""
         root = source_utils.get_source_root()
         sys.path.insert(0, root)
         os.chdir(root)
@@ -76,7 +77,7 @@ class InPlaceEntrypoint(StepOperatorEntrypointConfiguration):
 
 
 class LocalProcessStepOperator(BaseStepOperator):
-    """Runs steps as processes of this machine, each the leader of a process group of its own."""
+    """Step operator whose steps are processes of this machine, each the leader of a process group of its own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,24 +85,24 @@ class LocalProcessStepOperator(BaseStepOperator):
 
     @property
     def config(self) -> LocalProcessConfig:
-        """The component's configuration."""
+        """Configuration of the component."""
         return cast(LocalProcessConfig, self._config)
 
     @property
     def settings_class(self) -> type[BaseSettings]:
-        """What a step may set."""
+        """Settings that a step may choose."""
         return LocalProcessSettings
 
     @property
     def entrypoint_config_class(self) -> type[StepOperatorEntrypointConfiguration]:
-        """How the process starts."""
+        """Entrypoint of the step's process."""
         return InPlaceEntrypoint
 
     def submit(self, info: StepRunInfo, entrypoint_command: list[str], environment: dict[str, str]) -> None:
-        """Starts the step and returns."""
+        """Start the step and return."""
         settings = cast(LocalProcessSettings, self.get_settings(info))
         # The child reads this pipe, nothing is ever written to it: it ends when the last writer, this process, is gone.
-        lifeline, held = os.pipe()
+        lifeline, writer = os.pipe()
         # Unbuffered: into a pipe or a journal, Python would hold the step's lines back for minutes.
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment, **settings.env, _LIFELINE: str(lifeline)}
         variables["ZENML_CUSTOM_SOURCE_ROOT"] = source_utils.get_source_root()
@@ -111,10 +112,10 @@ class LocalProcessStepOperator(BaseStepOperator):
             _command(entrypoint_command), env=variables, pass_fds=(lifeline,), start_new_session=True
         )
         os.close(lifeline)
-        self._running[str(info.step_run_id)] = (process, held, settings.timeout_s)
+        self._running[str(info.step_run_id)] = (process, writer, settings.timeout_s)
 
     def get_status(self, step_run: StepRunResponse) -> ExecutionStatus:
-        """Running, completed or failed."""
+        """Look up whether the step runs, is complete or has failed."""
         process, _, _ = self._running[str(step_run.id)]
         code = process.poll()
         if code is None:
@@ -122,7 +123,7 @@ class LocalProcessStepOperator(BaseStepOperator):
         return ExecutionStatus.COMPLETED if code == 0 else ExecutionStatus.FAILED
 
     def wait(self, step_run: StepRunResponse) -> ExecutionStatus:
-        """Waits for the step without polling.
+        """Wait for the step without polling.
 
         Raises:
             StepProcessError: The time limit was reached, or a signal ended the process.
@@ -146,7 +147,7 @@ class LocalProcessStepOperator(BaseStepOperator):
         return self.get_status(step_run)
 
     def cancel(self, step_run: StepRunResponse) -> None:
-        """Ends the step's whole process group: politely, then by force."""
+        """End the step's whole process group: politely, then by force."""
         process, _, _ = self._running[str(step_run.id)]
         for ending in (signal.SIGTERM, signal.SIGKILL):
             _signal_group(process.pid, ending)
@@ -158,10 +159,10 @@ class LocalProcessStepOperator(BaseStepOperator):
         _signal_group(process.pid, signal.SIGKILL)  # what the leader left behind
 
     def cleanup_step_submission(self, step_run: StepRunResponse) -> None:
-        """Forgets the finished process; whatever it left running in its group ends."""
-        process, held, _ = self._running.pop(str(step_run.id))
+        """Forget the finished process; whatever it left running in its group ends."""
+        process, writer, _ = self._running.pop(str(step_run.id))
         _signal_group(process.pid, signal.SIGKILL)
-        os.close(held)
+        os.close(writer)
 
 
 class LocalProcessStepOperatorFlavor(BaseStepOperatorFlavor):
@@ -169,22 +170,22 @@ class LocalProcessStepOperatorFlavor(BaseStepOperatorFlavor):
 
     @property
     def name(self) -> str:
-        """As the stack names it."""
+        """Name of the flavor in a stack."""
         return "local_process"
 
     @property
     def config_class(self) -> type[BaseStepOperatorConfig]:
-        """Its configuration."""
+        """Class of the component's configuration."""
         return LocalProcessConfig
 
     @property
     def implementation_class(self) -> type[BaseStepOperator]:
-        """What runs the steps."""
+        """Class of the step operator itself."""
         return LocalProcessStepOperator
 
 
 def _command(entrypoint: Sequence[str]) -> list[str]:
-    """ZenML's command with this Python: the name `python` alone may be another one."""
+    """Rewrite ZenML's command for this Python: the name `python` alone may be another one."""
     return [sys.executable, *entrypoint[1:]]
 
 
@@ -194,6 +195,6 @@ def _signal_group(leader: int, which: signal.Signals) -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Blocks until the parent is gone, then ends this process and its children."""
+    """Block until the parent is gone, then end this process and its children."""
     os.read(lifeline, 1)
     os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -140,7 +140,7 @@ def test_when_the_run_ends_its_processes_end(project: Project, glyphs: Path, how
 
 
 def test_a_misspelt_setting_is_refused() -> None:
-    from infra.local_process import LocalProcessSettings
+    from siamese_integrations.zenml_local_process import LocalProcessSettings
 
     with pytest.raises(ValueError, match="visible_device"):
         LocalProcessSettings.model_validate({"visible_device": "0"})
