@@ -116,8 +116,9 @@ $(VENV)/.bench: $(READY)
 	@$(call install,bench)
 	@touch $@
 
-dashboard: $(READY) ## Open ZenML's pages on http://127.0.0.1:8237 (until make dashboard-stop)
-	@$(BIN)/zenml login --local
+dashboard: $(READY) ## Open ZenML's pages on http://127.0.0.1:8237 (Ctrl-C ends them)
+	@ZENML_LOGGING_VERBOSITY=WARN $(BIN)/zenml login --local --blocking
+
 ui: $(READY) ## Open MLflow's pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --backend-store-uri "$$($(BIN)/siamese tracking-uri)"
 
