@@ -15,7 +15,6 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 from zenml.models import FlavorUpdate
 
-
 from siamese_integrations.zenml_stack import STACK
 
 ROOT = Path(__file__).resolve().parents[1]
