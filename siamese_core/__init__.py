@@ -1,7 +1,8 @@
-"""Siamese verification: images, sampling, mining, losses, encoders, training, calibration, metrics.
+"""Siamese verification: from folders of images to a calibrated verifier.
 
-Depends on PyTorch, NumPy, pandas and the like, never on ZenML, MLflow or Great Expectations, so that it
-also runs on a bare GPU machine and inside the registered model.
+Depends on PyTorch, NumPy, pandas and the like, never on ZenML, MLflow or Great Expectations, so that it also runs on a
+bare GPU machine and inside the registered model. The public names are listed in `__init__.pyi`, and each is imported
+when it is first used: `import siamese_core` alone does not load PyTorch.
 
 Synopsis::
 
@@ -11,21 +12,8 @@ Synopsis::
     print(verifier.verify("a.png", "b.png"))
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from siamese_core.verifier import Verifier
+import lazy_loader
 
 __version__ = "0.1.0"
-__all__ = ["Verifier", "__version__"]
 
-
-def __getattr__(name: str) -> Any:
-    """Imports `Verifier` on first use: `import siamese_core` alone does not load PyTorch."""
-    if name == "Verifier":
-        from siamese_core.verifier import Verifier
-
-        return Verifier
-    raise AttributeError(f"module 'siamese_core' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -31,6 +31,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CODE = Path(__file__).with_name("mlflow_model.py")
 # The imports of the model's code; the versions of this environment are pinned with the model.
 _REQUIREMENTS = (
+    "lazy-loader",
     "mlflow",
     "torch",
     "torchvision",

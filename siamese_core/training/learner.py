@@ -17,6 +17,7 @@ from siamese_core.training.augment import augment
 from siamese_core.training.batches import Batch
 from siamese_core.training.checkpoint import State
 from siamese_core.training.health import Health, effective_rank
+from siamese_core.triplets.mining import Miner
 from siamese_core.triplets.objective import Objective, objective
 
 
@@ -35,13 +36,14 @@ class Learner:
     Attributes:
         encoder: The network that learns.
         config: The loop.
+        miner: Takes the place of `config.mining` before a collapse, if there is one.
         average: The network with the moving average of the weights; the encoder itself if no average is configured.
         rate_factor: Multiplies the learning rate; below 1 after a collapse, and then mining is semi-hard.
     """
 
-    def __init__(self, encoder: Encoder, config: TrainingConfig) -> None:
+    def __init__(self, encoder: Encoder, config: TrainingConfig, miner: Miner | None = None) -> None:
         """Take over an encoder that is on its device already."""
-        self.encoder, self.config, self.rate_factor = encoder, config, 1.0
+        self.encoder, self.config, self.miner, self.rate_factor = encoder, config, miner, 1.0
         self.average = copy.deepcopy(encoder).eval() if config.weight_average > 0 else encoder
         self._soft_config = replace(config, mining="semi_hard", hardest_positives=(1, 1), hardest_negatives=(1, 1))
         self._device = next(encoder.parameters()).device
@@ -63,8 +65,8 @@ class Learner:
         images = augment(batch.images.float(), batch.changes, self.config.augment, batch.symmetries)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             embeddings = self.encoder(images)  # (B, D) float32
-        config = self._soft_config if self.rate_factor < 1 else self.config
-        result = objective(embeddings, batch.labels, config, batch.generator)
+        config, miner = (self._soft_config, None) if self.rate_factor < 1 else (self.config, self.miner)
+        result = objective(embeddings, batch.labels, config, batch.generator, miner)
         self._optimizer.zero_grad(set_to_none=True)
         result.loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

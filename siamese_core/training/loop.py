@@ -28,6 +28,7 @@ from siamese_core.training.recipe import Recipe
 from siamese_core.training.sampling import BatchShape, PKSampler, Siblings
 from siamese_core.training.speed import Speed
 from siamese_core.training.validation import Best, History, Validation, hold_out
+from siamese_core.triplets.mining import Miner
 from siamese_core.triplets.offline import Triplets
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def train(
     recipe: Recipe,
     start: TrainedEncoder | None = None,
     checkpoint: Callable[[str], CheckpointFile] | None = None,
+    miner: Miner | None = None,
 ) -> tuple[TrainedEncoder, dict[str, float]]:
     """Train an encoder and keep the weights with the lowest EER on held-out identities.
 
@@ -52,6 +54,7 @@ def train(
         start: Weights to start from instead of fresh ones; its architecture must be the configured one.
         checkpoint: Gives the file for a run's fingerprint. The run is saved there at every validation, and resumes
             from there if it was killed: on a CPU with the same bits as if it had not been.
+        miner: A rule of one's own in place of `training.mining`; a checkpoint knows it by its name.
 
     Returns:
         The trained encoder, and how fast it went: `images_per_second`, `compute_images_per_second` (of the same loop
@@ -67,8 +70,8 @@ def train(
     logger.info(f"training on {describe_device(device)}")
     encoder = _first_encoder(recipe, data.config.channels, start)
     images = data.part("train")
-    file = checkpoint(_fingerprint(data, images, triplets, encoder, recipe)) if checkpoint else None
-    run = _Run(images, triplets, encoder.to(device), recipe)
+    file = checkpoint(_fingerprint(data, triplets, encoder, recipe, miner)) if checkpoint else None
+    run = _Run(images, triplets, encoder.to(device), recipe, miner)
     run.resume(file.load() if file else None)
     with track("train", recipe.training.steps, "steps", run.history.step) as progress:
         for last in _validation_steps(run.history.step, recipe.training):
@@ -94,11 +97,12 @@ def _first_encoder(recipe: Recipe, channels: int, start: TrainedEncoder | None) 
     return encoder
 
 
-def _fingerprint(data: Dataset, images: Images, triplets: Triplets, encoder: Encoder, recipe: Recipe) -> str:
+def _fingerprint(data: Dataset, triplets: Triplets, encoder: Encoder, recipe: Recipe, miner: Miner | None) -> str:
     """All that decides the bits of a run; the first weights stand for a weights file and a warm start."""
     tables = [str(table.to_numpy().tolist()) for table in (triplets.table, triplets.graph)]
     weights = [value.cpu().numpy() for value in encoder.state_dict().values()]
-    return fingerprint(data.manifest.sha256(), data.config, images.rows, images.names, recipe, *tables, *weights)
+    images, rule = data.part("train"), getattr(miner, "__qualname__", repr(miner))
+    return fingerprint(data.manifest.sha256(), data.config, images.rows, images.names, recipe, rule, *tables, *weights)
 
 
 def _validation_steps(done: int, config: TrainingConfig) -> list[int]:
@@ -112,7 +116,9 @@ def _validation_steps(done: int, config: TrainingConfig) -> list[int]:
 class _Run:
     """The parts of one training run, and the stages between two validations."""
 
-    def __init__(self, images: Images, triplets: Triplets, encoder: Encoder, recipe: Recipe) -> None:
+    def __init__(
+        self, images: Images, triplets: Triplets, encoder: Encoder, recipe: Recipe, miner: Miner | None
+    ) -> None:
         config, seed = recipe.training, recipe.seed
         images, held_out = hold_out(images, config.validation, seed)
         self.config, self.samples = config, DihedralImages(images, config.symmetries)
@@ -125,7 +131,7 @@ class _Run:
         )
         device = next(encoder.parameters()).device
         self.loader = BatchLoader(self.samples, self.sampler, config.augment, seed, device)
-        self.learner = Learner(encoder, config)
+        self.learner = Learner(encoder, config, miner)
         self.monitor = CollapseMonitor(config.margin, config.on_collapse, self.learner.weights())
         self.validation = Validation(held_out, seed)
         self.best, self.history, self.speed = Best(), History(), Speed()

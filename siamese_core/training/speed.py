@@ -58,7 +58,7 @@ def compute_only_rate(learner: Learner, batch: Batch, seconds: float) -> float:
         batch: The batch.
         seconds: Time to measure, after two steps that do not count.
     """
-    other = Learner(copy.deepcopy(learner.encoder), learner.config)
+    other = Learner(copy.deepcopy(learner.encoder), learner.config, learner.miner)
     steps, started = 0, time.perf_counter()
     while steps < 3 or time.perf_counter() - started < seconds:
         if steps == 2:

@@ -11,7 +11,7 @@ from siamese_core.arrays import Labels
 from siamese_core.config import TrainingConfig
 from siamese_core.triplets.distances import paired_squared_distances, squared_distances
 from siamese_core.triplets.losses import Loss, batch_all_loss, selectively_contrastive_loss, triplet_loss
-from siamese_core.triplets.mining import TripletIndices, make_miner
+from siamese_core.triplets.mining import Miner, make_miner
 
 _LOSSES = {"triplet": triplet_loss, "selectively_contrastive": selectively_contrastive_loss}
 
@@ -34,7 +34,9 @@ class Objective(NamedTuple):
     triplets: int
 
 
-def objective(embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator) -> Objective:
+def objective(
+    embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator, miner: Miner | None = None
+) -> Objective:
     """Mine a batch and compute its loss, in float32 whatever the autocast, without waiting for the device.
 
     Args:
@@ -42,35 +44,29 @@ def objective(embeddings: Tensor, labels: Labels, config: TrainingConfig, genera
         labels: (B,) int64 identities, on the host.
         config: `mining`, `loss`, `margin`, `reduction` and the ranges of `batch_hard`.
         generator: Of this step, on the CPU; drawn from by `distance_weighted` only.
+        miner: Takes the place of `config.mining`.
     """
-    compute = _all_triplets if config.mining == "batch_all" else _mined_triplets
-    loss, mean_distance = compute(embeddings.float(), labels, config, generator)
+    embeddings = embeddings.float()
+    if miner is None and config.mining == "batch_all":
+        loss, mean_distance = _all_triplets(embeddings, labels, config)
+    else:
+        miner = miner or make_miner(config, embeddings.shape[1], generator)
+        loss, mean_distance = _mined_triplets(embeddings, labels, config, miner)
     active_share = loss.active / max(1, loss.triplets)
     return Objective(loss.value, loss.total.detach(), active_share, mean_distance, loss.triplets)
 
 
-def _all_triplets(
-    embeddings: Tensor, labels: Labels, config: TrainingConfig, _: torch.Generator
-) -> tuple[Loss, Tensor]:
+def _all_triplets(embeddings: Tensor, labels: Labels, config: TrainingConfig) -> tuple[Loss, Tensor]:
     distances = squared_distances(embeddings, embeddings)  # (B, B)
     return batch_all_loss(distances, labels, config.margin, config.reduction), _mean_distance(distances.detach())
 
 
-def _mined_triplets(
-    embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator
-) -> tuple[Loss, Tensor]:
-    (anchor, positive, negative), mean_distance = _mine(embeddings.detach(), labels, config, generator)
+def _mined_triplets(embeddings: Tensor, labels: Labels, config: TrainingConfig, miner: Miner) -> tuple[Loss, Tensor]:
+    distances = squared_distances(embeddings.detach(), embeddings.detach())  # (B, B)
+    anchor, positive, negative = miner(distances, labels)
     d_positive = paired_squared_distances(embeddings, anchor, positive)  # (T,)
     d_negative = paired_squared_distances(embeddings, anchor, negative)  # (T,)
-    return _LOSSES[config.loss](d_positive, d_negative, config.margin, config.reduction), mean_distance
-
-
-def _mine(
-    embeddings: Tensor, labels: Labels, config: TrainingConfig, generator: torch.Generator
-) -> tuple[TripletIndices, Tensor]:
-    distances = squared_distances(embeddings, embeddings)  # (B, B)
-    miner = make_miner(config, embeddings.shape[1], generator)
-    return miner(distances, labels), _mean_distance(distances)
+    return _LOSSES[config.loss](d_positive, d_negative, config.margin, config.reduction), _mean_distance(distances)
 
 
 def _mean_distance(distances: Tensor) -> Tensor:
