@@ -181,7 +181,7 @@ def calibrate(
     curve = roc(distances.genuine, distances.impostor)
     thresholds, refused = _choose(curve, distances, evidence, config)
     points = _measure(thresholds, distances, evidence, config, seed)
-    logger.info('probability of "same"')
+    logger.info('fitting the probability of "same"')
     slope, intercept = _fit_probability(distances)
     return Calibration(
         points=points,
