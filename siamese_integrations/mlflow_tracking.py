@@ -1,4 +1,4 @@
-"""What a run leaves in MLflow: parameters, curves, figures, the report. One call each, not one a value."""
+"""A run's traces in MLflow: parameters, curves, figures and the report, each in one call and not one a value."""
 
 import tempfile
 import time
@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from matplotlib.figure import Figure
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
-from siamese_core.report.plots import to_png
 from siamese_integrations.report_place import REPORT, report_place
 
 _LONGEST_TAG = 5000
 
 
 def log_parameters(**groups: Any) -> None:
-    """Logs dataclasses as `group.field`, other values as they are."""
+    """Log dataclasses as `group.field`, other values as they are."""
     flat: dict[str, Any] = {}
     for name, value in groups.items():
         flat |= _flatten(name, asdict(value) if hasattr(value, "__dataclass_fields__") else value)
@@ -26,7 +24,7 @@ def log_parameters(**groups: Any) -> None:
 
 
 def log_history(history: list[dict[str, float]], events: list[dict[str, Any]], speed: dict[str, float]) -> None:
-    """Logs the training curves over the steps, what the collapse monitor saw, and how fast training was."""
+    """Log the training curves over the steps, the events of the collapse monitor, and the speed of training."""
     now = round(time.time() * 1000)
     curves = [
         Metric(name, value, now, int(row["step"])) for row in history for name, value in row.items() if name != "step"
@@ -38,8 +36,8 @@ def log_history(history: list[dict[str, float]], events: list[dict[str, Any]], s
         mlflow.set_tag("training_events", "\n".join(event["message"] for event in events)[:_LONGEST_TAG])
 
 
-def log_evaluation(metrics: dict[str, float], figures: dict[str, Figure], page: str) -> str:
-    """Logs the test figures, the plots as PNG and the report as HTML.
+def log_evaluation(metrics: dict[str, float], charts: dict[str, str], page: str) -> str:
+    """Log the test figures, the report as HTML and its charts as SVG files.
 
     Returns:
         The report's file, or its URI where artifacts lie on another machine.
@@ -48,9 +46,9 @@ def log_evaluation(metrics: dict[str, float], figures: dict[str, Figure], page: 
     _log_batches([Metric(name, value, now, 0) for name, value in metrics.items()])
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / REPORT).write_text(page, encoding="utf-8")
-        (Path(folder) / "plots").mkdir()
-        for name, figure in figures.items():
-            (Path(folder) / "plots" / f"{name}.png").write_bytes(to_png(figure))
+        (Path(folder) / "charts").mkdir()
+        for name, chart in charts.items():
+            (Path(folder) / "charts" / f"{name}.svg").write_text(chart, encoding="utf-8")
         mlflow.log_artifacts(folder)
     return report_place(mlflow.get_artifact_uri())
 

@@ -16,8 +16,8 @@ from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.evaluate import Evaluation, evaluate_verifier
 from siamese_core.input_file import InputFile
 from siamese_core.network.trained import TrainedEncoder
-from siamese_core.report.page import report_page
-from siamese_core.report.plots import figures
+from siamese_core.report.origin import Origin
+from siamese_core.report.page import report_charts, report_page
 from siamese_core.report.wording import verdict
 from siamese_core.verifier import Verifier
 from siamese_integrations.lineage import configuration, origin
@@ -51,8 +51,9 @@ def evaluate(
     verifier, champion = Verifier(encoder, calibrated), load_champion(model_name)
     results = evaluate_verifier(verifier, data, calibration, evaluation, seed, pairs, champion)
     lineage = origin(manifest) | {"seed": str(seed)}
-    page = report_page(results, calibrated, encoder, manifest, store, model_name, lineage, configuration())
-    place = log_evaluation(results.metrics(), figures(results, encoder), page)
+    report = results, calibrated, encoder, data, Origin(model_name, lineage, configuration())
+    page = report_page(*report)
+    place = log_evaluation(results.metrics(), report_charts(*report), page)
     logger.info(verdict(results))
     for result in filter(None, (results.pairs, results.one_shot, results.champion)):
         logger.info(result)

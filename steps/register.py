@@ -21,6 +21,7 @@ from siamese_core.evaluation.results import ChampionResult
 from siamese_core.network.embedding import RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.report.model_card import model_card
+from siamese_core.report.origin import Origin
 from siamese_core.verifier import Verifier
 from siamese_integrations import mlflow_registry
 from siamese_integrations.lineage import origin
@@ -49,7 +50,7 @@ def register(
     decision = _decide(champion, promotion, model_name)
     evaluation = replace(evaluation, champion=champion)
     lineage = origin(manifest)
-    card = model_card(model_name, encoder, calibrated, evaluation, manifest, split, lineage)
+    card = model_card(evaluation, calibrated, encoder, data, Origin(model_name, lineage))
     tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "verifier"

@@ -27,19 +27,20 @@ from siamese_core.report.svg import (
 from siamese_core.report.wording import interval, percent, share
 
 _HIGHEST = 0.6
-_SMALL, _FLAT = (360.0, 270.0), (520.0, 290.0)
+_SMALL, _FLAT = (360, 270), (520, 290)
 
 
 def systems(evaluation: Evaluation) -> list[tuple[str, str, SystemResult]]:
-    """What is compared: (name, tone, result), the model last so that it lies on top."""
-    found = [("raw pixels", "pixels", evaluation.pixels)]
-    if evaluation.pca:
-        found.append(("principal components", "pca", evaluation.pca))
-    return [*found, ("this model", "model", evaluation.model)]
+    """List the systems as (name, tone, result), the model last so that it lies on top."""
+    return [
+        ("raw pixels", "pixels", evaluation.pixels),
+        ("principal components", "pca", evaluation.pca),
+        ("this model", "model", evaluation.model),
+    ]
 
 
 def det_chart(evaluation: Evaluation) -> Chart:
-    """Detection error trade-off on normal-deviate axes (ISO/IEC 19795-1), with the operating points."""
+    """Draw the detection error trade-off on normal-deviate axes (ISO/IEC 19795-1), with the operating points."""
     least_fmr, least_fnmr = _lowest(evaluation.impostor_pairs), _lowest(evaluation.genuine_pairs)
     frame = Frame(deviate_axis("FMR", least_fmr, _HIGHEST), deviate_axis("FNMR", least_fnmr, 0.95))
     layers = [
@@ -53,7 +54,7 @@ def det_chart(evaluation: Evaluation) -> Chart:
 
 
 def roc_chart(evaluation: Evaluation) -> Chart:
-    """True-match rate over false-match rate, the latter on a logarithmic axis."""
+    """Draw the true-match rate over false-match rate, the latter on a logarithmic axis."""
     frame = Frame(log_axis("FMR", _lowest(evaluation.impostor_pairs), 1), linear_axis("TMR = 1 − FNMR", 0, 1, share))
     layers = [_band(frame, evaluation.model.curves, of=lambda fnmr: 1 - fnmr)]
     for name, tone, system in systems(evaluation):
@@ -65,7 +66,7 @@ def roc_chart(evaluation: Evaluation) -> Chart:
 
 
 def distance_chart(evaluation: Evaluation) -> Chart:
-    """How far apart genuine and impostor pairs are; what the default threshold decides wrongly is filled darker."""
+    """Draw the distances of both kinds of pairs; those on the wrong side of the default threshold are darker."""
     curves, point = evaluation.model.curves, evaluation.model.points[evaluation.default]
     top = max(*curves.genuine, *curves.impostor) * 1.05
     frame = Frame(
@@ -90,28 +91,34 @@ def distance_chart(evaluation: Evaluation) -> Chart:
     return Chart("distances", "How many pairs lie at which squared L2 distance", frame, layers, summary, {"by": "x"})
 
 
+def promise_charts(evaluation: Evaluation) -> list[Chart]:
+    """Draw the promises of calibration, on errors and on probabilities, beside the measured values."""
+    targets = target_chart(evaluation)
+    return [*([targets] if targets else []), reliability_chart(evaluation.reliability)]
+
+
 def target_chart(evaluation: Evaluation) -> Chart | None:
-    """The FMR that was promised against the one that was measured; None where no target was set."""
-    aimed = [(name, p, p.target_fmr) for name, p in evaluation.model.points.items() if p.target_fmr]
-    if not aimed:
+    """Draw the measured FMR over its target; None where no operating point has a target."""
+    points = [(name, p, p.target_fmr) for name, p in evaluation.model.points.items() if p.target_fmr]
+    if not points:
         return None
-    rates = [rate for _, p, target in aimed for rate in (target, p.fmr.low, p.fmr.high, p.fmr.value) if rate > 0]
+    rates = [rate for _, p, target in points for rate in (target, p.fmr.low, p.fmr.high, p.fmr.value) if rate > 0]
     low, high = 10.0 ** math.floor(math.log10(min(rates) * 0.8)), 10.0 ** math.ceil(math.log10(max(rates)))
     frame = Frame(log_axis("target FMR", low, high), log_axis("FMR on test identities", low, high))
-    targets = [target for _, _, target in aimed]
-    marks = [Mark(target, p.fmr.value, f"{name}: {interval(p.fmr)}") for name, p, target in aimed]
-    ends = ([p.fmr.low for _, p, _ in aimed], [p.fmr.high for _, p, _ in aimed])
+    targets = [target for _, _, target in points]
+    marks = [Mark(target, p.fmr.value, f"{name}: {interval(p.fmr)}") for name, p, target in points]
+    ends = ([p.fmr.low for _, p, _ in points], [p.fmr.high for _, p, _ in points])
     layers = [
         straight(frame, (low, low), (high, high)),
         whiskers(frame, "model", targets, *ends),
-        dots(frame, "operating points", "model", marks, [name for name, _, _ in aimed]),
+        dots(frame, "operating points", "model", marks, [name for name, _, _ in points]),
     ]
-    said = "; ".join(f"target {share(target)}, realised {percent(p.fmr)}" for _, p, target in aimed)
-    return Chart("targets", "Promised and realised FMR", frame, layers, f"{said}.")
+    summary = "; ".join(f"target {share(target)}, realised {percent(p.fmr)}" for _, p, target in points)
+    return Chart("targets", "Promised and realised FMR", frame, layers, f"{summary}.")
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Chart:
-    """How often pairs with a probability of "same" really are of one identity."""
+    """Draw the share of genuine pairs over the probability that the calibration gave them."""
     frame = Frame(linear_axis("probability given", 0, 1, share), linear_axis("share of genuine pairs", 0, 1, share))
     marks = [Mark(b.probability, b.genuine, f"{b.pairs:,} pairs, {share(b.low)} to {share(b.high)}") for b in bins]
     middle = [b.probability for b in bins]
@@ -120,33 +127,29 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> Chart:
         whiskers(frame, "model", middle, [b.low for b in bins], [b.high for b in bins]),
         dots(frame, "groups of pairs", "model", marks),
     ]
-    kept = sum(b.low <= b.probability <= b.high for b in bins)
-    summary = f"In {kept} of {len(bins)} groups of pairs the probability lies inside the interval of what is true."
+    inside = sum(b.low <= b.probability <= b.high for b in bins)
+    summary = f"In {inside} of {len(bins)} groups of pairs the probability lies inside the interval of what is true."
     return Chart("reliability", "Reliability of the probability", frame, layers, summary)
 
 
 def training_charts(trained: TrainedEncoder) -> list[Chart]:
-    """Loss, validation EER and the health of the embeddings over the steps, with what the monitor saw."""
-    wanted = [
+    """Draw loss, validation EER and the health of the embeddings over the steps, with the monitor's events."""
+    quantities: list[tuple[str, str, str, Callable[[float], str]]] = [
         ("loss", "Loss of a batch", "loss", "{:.3g}".format),
         ("validation_eer", "Validation EER", "EER", share),
         ("distance", "Mean distance in a batch", "squared L2 distance", "{:.3g}".format),
         ("effective_rank", "Dimensions in use", "effective rank", "{:.3g}".format),
     ]
-    return [
-        _training_chart(trained, key, title, label, say)
-        for key, title, label, say in wanted
-        if any(key in row for row in trained.history)
-    ]
+    return [_training_chart(trained, *quantity) for quantity in quantities]
 
 
 def robustness_charts(curves: Sequence[RobustnessCurve]) -> list[Chart]:
-    """FNMR and FMR over the strength of each change, all on one scale."""
+    """Draw FNMR and FMR over the strength of each change, all on one scale."""
     top = max(rate for curve in curves for rate in (*curve.fnmr, *curve.fmr, 0.01)) * 1.05
-    return [_robustness_chart(f"robustness-{index}", curve, top) for index, curve in enumerate(curves)]
+    return [_robustness_chart(curve, top) for curve in curves]
 
 
-def _robustness_chart(name: str, curve: RobustnessCurve, top: float) -> Chart:
+def _robustness_chart(curve: RobustnessCurve, top: float) -> Chart:
     label = f"{curve.change} ({curve.unit})" if curve.unit else curve.change
     frame = Frame(linear_axis(label, min(curve.levels), max(curve.levels)), linear_axis("rate", 0, top, share), *_SMALL)
     layers = [
@@ -157,11 +160,12 @@ def _robustness_chart(name: str, curve: RobustnessCurve, top: float) -> Chart:
         f"FNMR from {share(curve.fnmr[0])} without a change to {share(curve.fnmr[-1])} at {curve.levels[-1]:g} "
         f"{curve.unit}; FMR from {share(curve.fmr[0])} to {share(curve.fmr[-1])}."
     )
+    name = f"robustness-{curve.change.lower().replace(' ', '-')}"
     return Chart(name, f"{curve.change[:1].upper()}{curve.change[1:]}", frame, layers, summary)
 
 
 def _training_chart(trained: TrainedEncoder, key: str, title: str, label: str, say: Callable[[float], str]) -> Chart:
-    marks = [Mark(row["step"], row[key], _kept(trained, row["step"])) for row in trained.history if key in row]
+    marks = [Mark(row["step"], row[key], _remark(trained, row["step"])) for row in trained.history]
     steps, values = [mark.x for mark in marks], [mark.y for mark in marks]
     frame = Frame(
         linear_axis("step", 0, max(steps), "{:,.0f}".format), linear_axis(label, 0, max(values) * 1.05, say), *_FLAT
@@ -179,36 +183,33 @@ def _training_chart(trained: TrainedEncoder, key: str, title: str, label: str, s
     return Chart(f"training-{key.replace('_', '-')}", title, frame, layers, summary)
 
 
-def _kept(trained: TrainedEncoder, step: float) -> str:
+def _remark(trained: TrainedEncoder, step: float) -> str:
     return "these weights were kept" if step == trained.best_step else ""
 
 
 def _lowest(pairs: int) -> float:
-    """The smallest rate that this many pairs can show, and no less than the axes have ticks for."""
+    """Find the smallest rate that this many pairs can show, and no less than the axes have ticks for."""
     return min(max(1e-6, 1 / pairs), 0.05)
 
 
 def _curve(curves: Curves) -> Iterator[Mark]:
-    if not curves.fnmr_low:
-        return (Mark(*point) for point in zip(curves.fmr, curves.fnmr, strict=True))
-    said = (f"FNMR {share(a)} to {share(b)}" for a, b in zip(curves.fnmr_low, curves.fnmr_high, strict=True))
-    return (Mark(*point) for point in zip(curves.fmr, curves.fnmr, said, strict=True))
+    remarks = (f"FNMR {share(a)} to {share(b)}" for a, b in zip(curves.fnmr_low, curves.fnmr_high, strict=True))
+    return (Mark(*point) for point in zip(curves.fmr, curves.fnmr, remarks, strict=True))
 
 
 def _band(frame: Frame, curves: Curves, of: Callable[[float], float] = float) -> Layer:
-    count = len(curves.fnmr_low)
     ends = ([of(rate) for rate in rates] for rates in (curves.fnmr_low, curves.fnmr_high))
-    return band(frame, "model", curves.fmr[:count], *ends)
+    return band(frame, "model", curves.fmr, *ends)
 
 
 def _points(frame: Frame, evaluation: Evaluation, of: Callable[[float], float] = float) -> Layer:
-    named = evaluation.model.points.items()
+    points = evaluation.model.points.items()
     marks = [
         Mark(p.fmr.value, of(p.fnmr.value), f"{name}, threshold {p.threshold:.4f}, FMR {interval(p.fmr)}")
-        for name, p in named
+        for name, p in points
     ]
     # The point of the best accuracy lies on that of the EER: one of the two labels would cover the other.
-    labels = ["" if name == "accuracy" else name for name, _ in named]
+    labels = ["" if name == "accuracy" else name for name, _ in points]
     return dots(frame, "operating points", "model", marks, labels)
 
 
@@ -220,9 +221,9 @@ def _rates(evaluation: Evaluation) -> str:
 
 
 def _histogram(frame: Frame, name: str, tone: str, bins: Sequence[float], density: Sequence[float]) -> Layer:
-    drawn = f'<path class="area {tone}" d="{_steps(frame, bins, density)}"/>'
+    area = f'<path class="area {tone}" d="{_steps(frame, bins, density)}"/>'
     middles = [(low + high) / 2 for low, high in pairwise(bins)]
-    return Layer(drawn, name, tone, [Mark(*at) for at in zip(middles, density, strict=True)])
+    return Layer(area, name, tone, [Mark(*at) for at in zip(middles, density, strict=True)])
 
 
 def _steps(frame: Frame, bins: Sequence[float], density: Sequence[float]) -> str:
@@ -234,7 +235,7 @@ def _steps(frame: Frame, bins: Sequence[float], density: Sequence[float]) -> str
 
 
 def _wrong(frame: Frame, threshold: float, curves: Curves) -> Layer:
-    """The threshold, and the errors on both of its sides; the script moves the three together."""
+    """Draw the threshold, and the errors on both of its sides; the script moves the three together."""
     (left, bottom), (right, top) = frame.at(frame.x.low, 0), frame.at(frame.x.high, frame.y.high)
     x = frame.at(threshold, 0)[0]
     box = f'y="{top}" height="{bottom - top:.1f}"'

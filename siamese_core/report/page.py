@@ -2,170 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from siamese_core.calibration.operating_points import Calibration
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
-from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.network.trained import TrainedEncoder
-from siamese_core.report import charts, sections
+from siamese_core.report import charts, numbers
+from siamese_core.report.data_page import quarantine
 from siamese_core.report.explorer import map_chart, threshold_data
-from siamese_core.report.protocol_sections import protocol_sections
-from siamese_core.report.render import page, section
+from siamese_core.report.origin import Origin
+from siamese_core.report.render import html_page
 from siamese_core.report.svg import Chart
-from siamese_core.report.wording import verdict
-
-_LIVE = '<p class="soft live-hint" hidden>The large dot is the threshold chosen above.</p>'
+from siamese_core.report.wording import basis, verdict
+from siamese_core.report.worst_pairs import worst_pairs
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report; one without a body does not appear.
+    """A part of the report.
 
     Attributes:
-        name: Unique in the page.
+        name: Unique in the page; the macro of `sections.html.j2` that lays it out has this name.
         title: Its heading.
-        body: HTML.
-        charts: What the script knows of it.
+        view: Values of the macro; `charts` also reach the script.
     """
 
     name: str
     title: str
-    body: str
-    charts: list[Chart] = field(default_factory=list)
+    view: Mapping[str, Any]
+
+    @property
+    def charts(self) -> list[Chart]:
+        """Its charts, if it has any."""
+        return list(self.view.get("charts", []))
 
 
 def report_page(
-    evaluation: Evaluation,
-    calibration: Calibration,
-    trained: TrainedEncoder,
-    manifest: Manifest,
-    store: ImageStore,
-    name: str,
-    lineage: Mapping[str, str] | None = None,
-    configuration: str = "",
+    evaluation: Evaluation, calibration: Calibration, trained: TrainedEncoder, dataset: Dataset, origin: Origin
 ) -> str:
-    """The report of one model as an HTML page; the same values give the same bytes.
+    """Write the report of one model as an HTML page; the same values give the same bytes.
 
     Args:
         evaluation: Results on the test identities.
         calibration: Thresholds, and why some were refused.
         trained: For the training curves.
-        manifest: For names and the quarantine.
-        store: For the pictures of the worst errors.
-        name: Of the model.
-        lineage: Where the model comes from, by name: data, code, run, seed.
-        configuration: All parameters of the run, as text.
+        dataset: For names, the quarantine and the pictures of the worst errors.
+        origin: The model's name, lineage and configuration.
     """
-    distances, det, roc = charts.distance_chart(evaluation), charts.det_chart(evaluation), charts.roc_chart(evaluation)
-    parts = [
-        Section("points", "Operating points", _operating_points(evaluation, calibration)),
-        Section("threshold", "Distances and threshold", _explorer(evaluation, distances), [distances]),
-        Section("curves", "Trade-off", _grid(det, roc) + _LIVE, [det, roc]),
-        _promises(evaluation),
-        Section("figures", "Separation and search", _figures(evaluation)),
-        _comparison(evaluation),
-        *(Section(*part) for part in protocol_sections(evaluation)),
-        _worst(evaluation, calibration, manifest, store),
-        _slices(evaluation),
-        _robustness(evaluation),
-        _map(evaluation, manifest, store),
-        _training(trained),
-        Section("data", "Data", sections.data_quality(manifest)),
-        Section("lineage", "Lineage", sections.lineage(lineage, configuration) if lineage else ""),
-        Section("words", "Words", sections.glossary()),
-    ]
-    shown = [part for part in parts if part.body]
-    known = [chart.data() for part in shown for chart in part.charts]
-    title = f"{name}: verification report"
-    threshold = threshold_data(evaluation, distances.frame, det.frame, roc.frame)
-    return page(title, _body(title, evaluation, shown), {"charts": known, "threshold": threshold})
-
-
-def _body(title: str, evaluation: Evaluation, parts: list[Section]) -> str:
-    contents = "".join(f'<li><a href="#{part.name}">{escape(part.title)}</a></li>' for part in parts)
-    shown = "\n".join(section(part.name, part.title, part.body) for part in parts)
-    return (
-        f'<header><h1>{escape(title)}</h1><p class="verdict">{escape(verdict(evaluation))}</p>'
-        f'{sections.tiles(evaluation)}<p class="soft">{escape(sections.basis(evaluation))}</p></header>\n'
-        f'<nav aria-label="Contents"><ul>{contents}</ul></nav>\n<main>\n{shown}\n</main>'
-    )
-
-
-def _operating_points(evaluation: Evaluation, calibration: Calibration) -> str:
-    points = sections.points_table(evaluation.model.points, calibration, evaluation.default)
-    return points + sections.refusals(calibration.refused) + sections.caution(calibration.caution)
-
-
-def _explorer(evaluation: Evaluation, chart: Chart) -> str:
-    """The histograms and, where the script runs, the controls that move the threshold."""
-    choices = "".join(
-        f'<button type="button" data-threshold="{point.threshold!r}">{escape(name)}</button>'
-        for name, point in evaluation.model.points.items()
-    )
-    figures = "".join(
-        f'<div><span>{label}</span><b id="live-{name}"></b><small id="live-{name}-count"></small></div>'
-        for name, label in (("threshold", "threshold"), ("fmr", "FMR"), ("fnmr", "FNMR"), ("accuracy", "accuracy"))
-    )
-    controls = (
-        '<div class="explorer" hidden><label for="threshold-slider">Move the threshold: pairs left of it are accepted'
-        '</label><input type="range" id="threshold-slider" min="0" max="1000" step="1">'
-        f'<div class="choices">{choices}</div><div class="tiles" role="status">{figures}</div></div>'
-    )
-    return chart.figure(controls)
-
-
-def _promises(evaluation: Evaluation) -> Section:
-    """Whether thresholds and probabilities hold what calibration promised."""
-    reliability = charts.reliability_chart(evaluation.reliability) if evaluation.reliability else None
-    drawn = [chart for chart in (charts.target_chart(evaluation), reliability) if chart]
-    return Section("promises", "Are the promises kept?", _grid(*drawn) if drawn else "", drawn)
-
-
-def _figures(evaluation: Evaluation) -> str:
-    return sections.more_figures(evaluation.figures) if evaluation.figures else ""
-
-
-def _comparison(evaluation: Evaluation) -> Section:
-    return Section("comparison", "Beside other systems", sections.baselines(evaluation))
-
-
-def _worst(evaluation: Evaluation, calibration: Calibration, manifest: Manifest, store: ImageStore) -> Section:
-    kinds = {
-        "Nearest impostor pairs": evaluation.worst_false_matches,
-        "Farthest genuine pairs": evaluation.worst_false_non_matches,
+    sections = list(_sections(evaluation, calibration, trained, dataset, origin))
+    shapes = {chart.name: chart for section in sections for chart in section.charts}
+    frames = (shapes[name].frame for name in ("distances", "det", "roc"))
+    view = {
+        "verdict": verdict(evaluation),
+        "tiles": numbers.main_tiles(evaluation),
+        "basis": basis(evaluation),
+        "sections": sections,
     }
-    shown = (
-        f"<h3>{title}</h3>{sections.pairs(found, evaluation, calibration, manifest, store)}"
-        for title, found in kinds.items()
-        if found
-    )
-    return Section("worst", "Worst pairs", "".join(shown))
+    data = {"charts": [chart.data() for chart in shapes.values()], "threshold": threshold_data(evaluation, *frames)}
+    return html_page("report.html.j2", f"{origin.name}: verification report", view, data)
 
 
-def _slices(evaluation: Evaluation) -> Section:
-    overall = evaluation.model.points[evaluation.default]
-    return Section("slices", "Groups", sections.slices(evaluation.slices, overall) if evaluation.slices else "")
+def report_charts(
+    evaluation: Evaluation, calibration: Calibration, trained: TrainedEncoder, dataset: Dataset, origin: Origin
+) -> dict[str, str]:
+    """Write every chart of the report as an SVG file of its own, by name; arguments as of `report_page`."""
+    sections = _sections(evaluation, calibration, trained, dataset, origin)
+    return {chart.name: chart.file() for section in sections for chart in section.charts}
 
 
-def _robustness(evaluation: Evaluation) -> Section:
-    drawn = charts.robustness_charts(evaluation.robustness) if evaluation.robustness else []
-    return Section("robustness", "Robustness", _grid(*drawn) if drawn else "", drawn)
+def _sections(
+    evaluation: Evaluation, calibration: Calibration, trained: TrainedEncoder, dataset: Dataset, origin: Origin
+) -> Iterator[Section]:
+    """The sections that there are results for, in the order of the page."""
+    point, points = evaluation.model.points[evaluation.default], evaluation.model.points
+    thresholds = {name: repr(point.threshold) for name, point in points.items()}
+    distances, figures = charts.distance_chart(evaluation), evaluation.figures
+    notices = numbers.refusals({f"TAR at {name}": reason for name, reason in figures.refused.items()})
+    yield Section("points", "Operating points", numbers.operating_points(evaluation, calibration))
+    yield Section("threshold", "Distances and threshold", {"charts": [distances], "thresholds": thresholds})
+    yield _charts("curves", "Trade-off", charts.det_chart(evaluation), charts.roc_chart(evaluation))
+    yield _charts("promises", "Are the promises kept?", *charts.promise_charts(evaluation))
+    yield Section("figures", "Separation and search", {"tiles": numbers.figure_tiles(figures), "notices": notices})
+    yield Section("comparison", "Beside other systems", numbers.comparison(evaluation))
+    if evaluation.champion:
+        yield Section("champion", "Beside the champion", numbers.champion(evaluation.champion, evaluation.model))
+    if evaluation.pairs:
+        yield Section("listed-pairs", "The listed pairs", numbers.listed_pairs(evaluation.pairs))
+    if evaluation.one_shot:
+        yield Section("one-shot", "One-shot tasks", numbers.one_shot(evaluation.one_shot))
+    yield Section("worst", "Worst pairs", worst_pairs(evaluation, calibration, dataset))
+    if evaluation.slices:
+        yield Section("slices", "Groups", numbers.slices(evaluation.slices, point))
+    if evaluation.robustness:
+        yield _charts("robustness", "Robustness", *charts.robustness_charts(evaluation.robustness))
+    yield _charts("map-of-embeddings", "Embedding map", map_chart(evaluation.embedding_map, dataset))
+    yield Section("training", "Training", {"notices": _events(trained), "charts": charts.training_charts(trained)})
+    yield Section("data", "Data", _data(dataset.manifest))
+    if origin.lineage:
+        yield Section("lineage", "Lineage", {"lineage": origin.lineage, "configuration": origin.configuration})
+    yield Section("words", "Words", {})
 
 
-def _map(evaluation: Evaluation, manifest: Manifest, store: ImageStore) -> Section:
-    chart = map_chart(evaluation.embedding_map, manifest, store) if evaluation.embedding_map else None
-    return Section("map-of-embeddings", "Embedding map", chart.figure() if chart else "", [chart] if chart else [])
+def _charts(name: str, title: str, *shapes: Chart) -> Section:
+    return Section(name, title, {"charts": shapes})
 
 
-def _training(trained: TrainedEncoder) -> Section:
-    drawn = charts.training_charts(trained)
-    body = sections.events(trained) + (_grid(*drawn) if drawn else "")
-    return Section("training", "Training", body, drawn)
+def _events(trained: TrainedEncoder) -> list[tuple[str, str]]:
+    """Notices of the collapse monitor."""
+    return [(f"step {event['step']:,}: {event['kind']}", event["message"]) for event in trained.events]
 
 
-def _grid(*drawn: Chart) -> str:
-    return f'<div class="charts">{"".join(chart.figure() for chart in drawn)}</div>'
+def _data(manifest: Manifest) -> Mapping[str, Any]:
+    reasons = {"tiles": numbers.data_tiles(manifest), "reasons": numbers.quarantine_reasons(manifest)}
+    return reasons | quarantine(manifest)

@@ -1,93 +1,102 @@
-"""Self-contained HTML pages: nothing is loaded from anywhere else; light and dark."""
+"""Pages and the model card from templates; every value is escaped on its way into the text.
+
+A page is self-contained: nothing is loaded from anywhere else. It follows the reader's light or dark theme.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
 
-from siamese_core.report import assets
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+_ASSETS = files("siamese_core.report") / "assets"
+# Marks anywhere, an underscore that could end an emphasis, and at the start a bullet or an underline.
+_MARKS = re.compile(r"[\\`*\[\]<>|&~#]|_(?![^\W_])|^[-+=]")
+_NUMBER = re.compile(r"^(\d+)([.)])(?= |$)")
 
 
-class Html(str):
-    """Text that is HTML already."""
+class Markdown(str):
+    """Text that is Markdown already."""
 
 
-def page(title: str, body: str, data: Mapping[str, object] | None = None) -> str:
-    """A whole page around a body.
+def html_page(template: str, title: str, view: Mapping[str, Any], data: Mapping[str, Any] | None = None) -> str:
+    """Render a whole page; the same values give the same bytes.
 
     Its policy lets a browser load nothing, and run no script but ours: a name in the data that looks like one stays
     a name.
 
     Args:
-        title: Of the window.
-        body: HTML.
-        data: What our script gets; without it the page has no script.
+        template: Its file, which extends `page.html.j2`.
+        title: Title of the window.
+        view: Values of the template, as plain text and rows.
+        data: Values for our script, as JSON; without them the page has no script.
     """
-    style, script = assets.read("report.css"), assets.read("report.js") if data else ""
-    policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}"
-    policy += f"; script-src {_hash(script)}" if data else ""
-    scripts = f"{_json(data)}<script>{script}</script>" if data else ""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}; base-uri 'none'; form-action 'none'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head>\n<body>\n{body}\n{scripts}</body></html>\n"
-    )
+    style, script = read_asset("charts.css") + read_asset("report.css"), read_asset("report.js") if data else ""
+    policy = _policy(style, script)
+    return _HTML.get_template(template).render(view, title=title, style=style, script=script, data=data, policy=policy)
 
 
-def section(name: str, title: str, body: str) -> Html:
-    """A part of a page under a heading; `name` is what links lead to."""
-    return Html(f'<section id="{name}"><h2>{escape(title)}</h2>\n{body}\n</section>')
+def svg_file(view: Mapping[str, Any]) -> str:
+    """Render a chart as an SVG file of its own, with its style inside."""
+    return _HTML.get_template("chart.svg.j2").render(view, style=read_asset("charts.css"))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """A table; text is escaped, a `Html` cell goes in as it is."""
-    return Html(f'<div class="scroll">{_table(head, rows, [""] * len(head))}</div>')
+def markdown(template: str, view: Mapping[str, Any]) -> str:
+    """Render a Markdown file."""
+    return _MARKDOWN.get_template(template).render(view)
 
 
-def cards(head: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "") -> Html:
-    """A table of which each row is a card of its own on a phone; `kind` is a class of the style sheet."""
-    labels = [f' data-label="{escape(name)}"' for name in head]
-    return Html(f'<div class="scroll cards {kind}">{_table(head, rows, labels)}</div>')
+def read_asset(name: str) -> str:
+    """Read a style sheet or a script, which are written into each page."""
+    return (_ASSETS / name).read_text(encoding="utf-8")
 
 
-def badge(text: str, kind: str) -> Html:
-    """Coloured text; `kind` is good, warn or bad."""
-    return Html(f'<strong class="badge {kind}">{escape(text)}</strong>')
+def data_uri(picture: bytes, kind: str) -> str:
+    """Make a picture, png or jpeg, part of the page."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def image(picture: bytes, text: str, kind: str = "png") -> Html:
-    """A picture as part of the page; `kind` is png or jpeg."""
-    data = base64.b64encode(picture).decode()
-    return Html(f'<img src="data:image/{kind};base64,{data}" alt="{escape(text)}">')
+def escape_markdown(value: object) -> Markdown:
+    """Escape what Markdown or HTML inside it would take for a mark; line breaks become spaces."""
+    if isinstance(value, Markdown):
+        return value
+    return Markdown(_NUMBER.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", _one_line(value))))
+
+
+def code(value: object) -> Markdown:
+    """Fence a value as inline code, by more backticks than it has in a row."""
+    text = _one_line(value)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if len(fence) > 1 else ""
+    return Markdown(f"{fence}{space}{text}{space}{fence}")
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
+
+
+def _policy(style: str, script: str) -> str:
+    allowed = f"default-src 'none'; img-src data:; style-src {_hash(style)}"
+    allowed += f"; script-src {_hash(script)}" if script else ""
+    return f"{allowed}; base-uri 'none'; form-action 'none'"
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _json(data: Mapping[str, object]) -> str:
-    """Data for the script, in which no text can end the element: `<`, `>` and `&` are written as escapes."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII: U+2028 is an escape, too
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return f'<script type="application/json" id="report-data">{text}</script>\n'
+def _environment(**options: Any) -> Environment:
+    loader = PackageLoader("siamese_core.report")
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]], labels: Sequence[str]) -> str:
-    heading = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "".join(f"<tr>{_cells(row, labels)}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{heading}</tr></thead><tbody>\n{body}</tbody></table>"
-
-
-def _cells(row: Sequence[object], labels: Sequence[str]) -> str:
-    return "".join(f"<td{label}>{_text(value)}</td>" for value, label in zip(row, labels, strict=True))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Html):
-        return value
-    return f"{value:,}" if isinstance(value, int | float) else escape(str(value))
+_HTML = _environment(autoescape=True)
+# ASCII, so that U+2028 is an escape, too; Jinja2 writes `<`, `>`, `&` and `'` as escapes: no text ends the element.
+_HTML.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+_MARKDOWN = _environment(finalize=escape_markdown)
+_MARKDOWN.filters["code"] = code

@@ -1,8 +1,9 @@
-"""What the figures say, in words: the same in the report, the model card and the tables."""
+"""Figures in words, the same on the pages, in the model card and in the tables."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import PointResult
@@ -12,8 +13,15 @@ from siamese_core.metrics.rates import Rate
 _FEW_ERRORS = 30
 
 
+class Badge(NamedTuple):
+    """Coloured words; the kind is good, warn or bad."""
+
+    kind: str
+    text: str
+
+
 def verdict(evaluation: Evaluation) -> str:
-    """The result in one sentence."""
+    """Put the result into one sentence."""
     point = evaluation.model.points[evaluation.default]
     return (
         f"At its default operating point {evaluation.default} this verifier accepts {percent(point.fmr)} of impostor "
@@ -23,42 +31,59 @@ def verdict(evaluation: Evaluation) -> str:
     )
 
 
+def basis(evaluation: Evaluation) -> str:
+    """Name the identities, images and pairs behind the figures, and how intervals are made."""
+
+    def part(used: int, total: int) -> str:
+        return f"{used:,}" if used == total else f"{used:,} of {total:,} (a seeded sample)"
+
+    return (
+        f"Measured on {evaluation.identities:,} test identities with {evaluation.images:,} images: "
+        f"{part(evaluation.genuine_pairs, evaluation.genuine_total)} genuine and "
+        f"{part(evaluation.impostor_pairs, evaluation.impostor_total)} impostor pairs. Thresholds come from other "
+        f"identities, kept for calibration. Intervals are {evaluation.confidence:.0%}, by bootstrap over identities; "
+        "what was expected is what calibration stated for new identities before they were looked at. "
+        f"Failure to acquire: {evaluation.failure_to_acquire:.2%} of the files."
+    )
+
+
 def percent(rate: Rate) -> str:
-    """A rate with its interval."""
+    """Write a rate with its interval."""
     return f"{share(rate.value)} ({interval(rate)})"
 
 
 def interval(rate: Rate) -> str:
-    """The interval of a rate."""
+    """Write the interval of a rate."""
     return f"{share(rate.low)} to {share(rate.high)}"
 
 
 def share(value: float) -> str:
-    """A share in per cent, with two digits however small it is."""
+    """Write a share in per cent, with two digits however small it is."""
     decimals = 2 if value <= 0 else min(max(2, 1 - math.floor(math.log10(value * 100))), 6)
     return f"{value:.{decimals}%}"
 
 
 def round_share(value: float) -> str:
-    """A share in per cent as people write one that they chose: no zeros that say nothing."""
+    """Write a share that people chose in per cent, without zeros that say nothing."""
     return f"{value * 100:.6g}%"
 
 
-def standing(point: PointResult) -> tuple[str, str]:
-    """How a target stands to the realised FMR.
+def sentence(text: str) -> str:
+    """Give a text its capital letter and full stop."""
+    return f"{text[0].upper()}{text[1:]}."
 
-    Returns:
-        (kind of badge, words); empty words where there is no target.
-    """
+
+def standing(point: PointResult) -> Badge:
+    """Compare a target with the interval of the realised FMR; no words where there is no target."""
     if point.target_fmr is None:
-        return "", ""
+        return Badge("", "")
     if point.fmr.low > point.target_fmr:
-        return "bad", "above target"
-    return ("good", "in interval") if point.target_fmr <= point.fmr.high else ("warn", "below target")
+        return Badge("bad", "above target")
+    return Badge("good", "in interval") if point.target_fmr <= point.fmr.high else Badge("warn", "below target")
 
 
 def few_errors(rate: Rate) -> str:
-    """What few errors mean for the interval (rule of 3, rule of 30); empty where there are enough."""
+    """Explain an interval of few errors (rule of 3, rule of 30); empty where there are enough."""
     if rate.errors == 0:
         return "no errors: the upper end is 3/n (rule of 3)"
     if rate.errors < _FEW_ERRORS:
@@ -70,5 +95,5 @@ def few_errors(rate: Rate) -> str:
 def _promise(point: PointResult) -> str:
     if point.target_fmr is None:
         return ""
-    said = {"in interval": "in keeping with", "above target": "measurably above", "below target": "measurably below"}
-    return f", {said[standing(point)[1]]} its target of {round_share(point.target_fmr)},"
+    words = {"in interval": "in keeping with", "above target": "measurably above", "below target": "measurably below"}
+    return f", {words[standing(point).text]} its target of {round_share(point.target_fmr)},"

@@ -78,7 +78,7 @@ def figure_in(report: str, before: str) -> float:
 
 def rates_in(report: str, kind: str) -> dict[str, tuple[float, int, int]]:
     """The share, errors and pairs of each operating point, as the page shows them."""
-    rows = re.findall(r'<td data-label="operating point"><b>([^<]+)</b>.*?</tr>', report)
+    rows = re.findall(r'<td data-label="operating point"><b>([^<]+)</b>.*?</tr>', report, re.S)
     pattern = rf'data-label="{kind} on test"><b>([0-9.]+)%</b>.*?<small>([0-9,]+) of ([0-9,]+) pairs'
     found = re.findall(pattern, report, re.S)
     return {

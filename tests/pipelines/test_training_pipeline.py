@@ -147,7 +147,7 @@ class TestFirstRun:
             assert last_run().steps[step].outputs[name][0].visualizations, name
         assert artifact("validate", "data_report")["success"]
 
-    def test_metrics_curves_and_plots_are_in_mlflow(self, project: Project) -> None:
+    def test_metrics_curves_and_charts_are_in_mlflow(self, project: Project) -> None:
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient(project.run("siamese", "tracking-uri").stdout.strip())
@@ -167,7 +167,10 @@ class TestFirstRun:
         assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [60, 120]
         assert run.data.params["training.steps"] == "120"
         listed = {item.path for item in client.list_artifacts(run.info.run_id)}
-        assert {"report.html", "plots"} <= listed
+        assert {"report.html", "charts"} <= listed
+        charts = {item.path for item in client.list_artifacts(run.info.run_id, "charts")}
+        names = {"det", "roc", "distances", "targets", "reliability", "map", "training-loss", "robustness-blur"}
+        assert {f"charts/{name}.svg" for name in names} <= charts
 
     def test_the_run_prints_where_the_report_lies(self, first_run: Any) -> None:
         (place,) = set(re.findall(r"report: (\S+\.html)", first_run.stdout + first_run.stderr))

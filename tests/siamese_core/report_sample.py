@@ -7,8 +7,10 @@ import numpy as np
 
 from siamese_core.calibration.expected_rates import Interval
 from siamese_core.calibration.operating_points import Calibration, OperatingPoint
-from siamese_core.config import EncoderConfig, ImageConfig
+from siamese_core.config import EncoderConfig, ImageConfig, SplitConfig
+from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest, make_table
+from siamese_core.data.split import make_split
 from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import (
@@ -23,7 +25,9 @@ from siamese_core.evaluation.results import (
 )
 from siamese_core.metrics.rates import Rate, area_under_roc, equal_error_rate, roc
 from siamese_core.network.trained import TrainedEncoder
-from siamese_core.report.page import report_page
+from siamese_core.report.model_card import model_card
+from siamese_core.report.origin import Origin
+from siamese_core.report.page import report_charts, report_page
 
 HOSTILE = '</script><img src=x onerror="document.title=1">&\u2028'
 TARGETS = {"eer": None, "accuracy": None, "fmr_1e-1": 0.1, "fmr_1e-2": 0.01, "fmr_1e-3": 0.001}
@@ -31,39 +35,29 @@ TARGETS = {"eer": None, "accuracy": None, "fmr_1e-1": 0.1, "fmr_1e-2": 0.01, "fm
 
 @dataclass(frozen=True)
 class Sample:
-    """What `report_page` takes."""
+    """Arguments of `report_page`."""
 
     evaluation: Evaluation
     calibration: Calibration
     trained: TrainedEncoder
-    manifest: Manifest
-    store: ImageStore
+    dataset: Dataset
 
     def page(self, name: str = "sample", lineage: dict[str, str] | None = None, configuration: str = "") -> str:
         """The report."""
-        parts = self.evaluation, self.calibration, self.trained, self.manifest, self.store
-        return report_page(*parts, name, lineage, configuration)
+        origin = Origin(name, lineage or {}, configuration)
+        return report_page(self.evaluation, self.calibration, self.trained, self.dataset, origin)
+
+    def charts(self) -> dict[str, str]:
+        """The charts as files."""
+        return report_charts(self.evaluation, self.calibration, self.trained, self.dataset, Origin("sample"))
+
+    def card(self, name: str = "sample", lineage: dict[str, str] | None = None) -> str:
+        """The model card."""
+        return model_card(self.evaluation, self.calibration, self.trained, self.dataset, Origin(name, lineage or {}))
 
     def bare(self) -> "Sample":
         """Only what every evaluation has."""
-        plain = replace(
-            self.evaluation,
-            figures=None,
-            pca=None,
-            reliability=[],
-            slices=[],
-            robustness=[],
-            embedding_map=None,
-            worst_false_matches=[],
-            worst_false_non_matches=[],
-            model=replace(self.evaluation.model, curves=old_curves(self.evaluation.model.curves)),
-        )
-        return replace(self, evaluation=plain, trained=replace(self.trained, history=[], events=[]))
-
-
-def old_curves(curves: Curves) -> Curves:
-    """As an older version saved them."""
-    return replace(curves, fnmr_low=[], fnmr_high=[], thresholds=[])
+        return replace(self, evaluation=replace(self.evaluation, slices=[], robustness=[]))
 
 
 def sample(folder: Path, identities: int = 40, size: int = 32) -> Sample:
@@ -71,7 +65,7 @@ def sample(folder: Path, identities: int = 40, size: int = 32) -> Sample:
     rng = np.random.default_rng(7)
     per_identity = 8
     pixels = rng.integers(0, 256, (identities * per_identity, size, size, 3), dtype=np.uint8)
-    model = _system(rng, 1.0, band=True)
+    model = _system(rng, 1.0)
     expected = Interval(0.0, 0.05)
     points = {
         name: OperatingPoint(name, point.threshold, point.target_fmr, point.fmr, point.fnmr, expected, expected)
@@ -86,13 +80,9 @@ def sample(folder: Path, identities: int = 40, size: int = 32) -> Sample:
     ]
     events = [{"step": 200, "kind": "warning", "message": f"narrow {HOSTILE}"}]
     trained = TrainedEncoder({}, EncoderConfig(), ImageConfig(size=size), history, 300, events)
-    return Sample(
-        _evaluation(rng, model, len(pixels)),
-        calibration,
-        trained,
-        _manifest(identities, per_identity),
-        ImageStore(pixels, ImageConfig(size=size), folder),
-    )
+    manifest = _manifest(identities, per_identity)
+    dataset = Dataset(manifest, ImageStore(pixels, ImageConfig(size=size), folder), make_split(manifest, SplitConfig()))
+    return Sample(_evaluation(rng, model, len(pixels)), calibration, trained, dataset)
 
 
 def rate(errors: int, pairs: int) -> Rate:
@@ -119,7 +109,17 @@ def _evaluation(rng: np.random.Generator, model: SystemResult, images: int) -> E
         worst_false_matches=worst,
         worst_false_non_matches=[(0, 1, 3.1), (8, 9, 2.9)],
         figures=Figures(
-            3.7, 0.13, 0.12, 0.78, 40, 200, {"fmr_1e-2": 0.93}, {"fmr_1e-5": "too few pairs"}, 90_000, {5: 0.9}, {}
+            sensitivity=3.7,
+            cllr=0.13,
+            min_cllr=0.12,
+            rank_1=0.78,
+            gallery=40,
+            searches=200,
+            tar={"fmr_1e-2": 0.93},
+            refused={"fmr_1e-5": "too few pairs"},
+            tar_impostor_pairs=90_000,
+            cmc={5: 0.9},
+            identified={"0.1": 0.7},
         ),
         pca=_system(rng, 1.7),
         reliability=[ReliabilityBin(p, p + 0.01, p - 0.04, p + 0.06, 900) for p in (0.05, 0.3, 0.6, 0.9)],
@@ -136,7 +136,7 @@ def _evaluation(rng: np.random.Generator, model: SystemResult, images: int) -> E
     )
 
 
-def _system(rng: np.random.Generator, width: float, band: bool = False) -> SystemResult:
+def _system(rng: np.random.Generator, width: float) -> SystemResult:
     genuine, impostor = rng.gamma(4, 0.12 * width, 4000), rng.normal(2.4, 0.55, 50_000).clip(0.02)
     curve = roc(genuine, impostor)
     index = np.unique(np.searchsorted(curve.fmr, np.geomspace(1 / 50_000, 1, 400)).clip(max=len(curve.fmr) - 1))
@@ -156,8 +156,8 @@ def _system(rng: np.random.Generator, width: float, band: bool = False) -> Syste
             bins=bins.tolist(),
             genuine=np.histogram(genuine, bins, density=True)[0].tolist(),
             impostor=np.histogram(impostor, bins, density=True)[0].tolist(),
-            fnmr_low=(fnmr * 0.8).tolist() if band else [],
-            fnmr_high=(fnmr * 1.1 + 0.004).clip(0, 1).tolist() if band else [],
+            fnmr_low=(fnmr * 0.8).tolist(),
+            fnmr_high=(fnmr * 1.1 + 0.004).clip(0, 1).tolist(),
             thresholds=curve.thresholds[index].tolist(),
         ),
     )

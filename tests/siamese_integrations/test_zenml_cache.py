@@ -48,6 +48,11 @@ def test_every_template_style_sheet_and_script_reruns_a_step() -> None:
     assets = {path.relative_to(ROOT).as_posix() for path in (ROOT / "siamese_core").rglob("*") if path.suffix in ASSETS}
     assert assets
     assert assets <= set().union(*map(names, STEPS))
+    templates = {step: {Path(name).name for name in assets & names(step) if name.endswith(".j2")} for step in STEPS}
+    assert {"report.html.j2", "sections.html.j2", "parts.html.j2", "chart.svg.j2"} <= templates["evaluate"]
+    assert {"page.html.j2", "parts.html.j2", "data.html.j2"} <= templates["validate"]
+    assert "model_card.md.j2" in templates["register"]
+    assert not any(templates[step] for step in ("ingest", "split", "build_triplets", "train", "calibrate"))
 
 
 def test_paths_are_relative_so_that_every_checkout_has_the_same_key() -> None:

@@ -95,10 +95,10 @@
       const box = svg.getBoundingClientRect();
       const x = ((event.clientX - box.left) / box.width) * chart.width;
       const y = ((event.clientY - box.top) / box.height) * chart.height;
-      const found = chart.series.map(({ marks }) => nearest(marks, x, y));
+      const hits = chart.series.map(({ marks }) => nearest(marks, x, y));
       // From the last series on: of two at one place the upper one is meant.
-      series = found.reduceRight((best, [, far], index) => (far < found[best][1] ? index : best), found.length - 1);
-      mark = found[series][0];
+      series = hits.reduceRight((best, [, far], index) => (far < hits[best][1] ? index : best), hits.length - 1);
+      mark = hits[series][0];
       show();
     }
 

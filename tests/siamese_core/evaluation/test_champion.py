@@ -20,8 +20,8 @@ from siamese_core.evaluation.results import ChampionResult, Slice
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.network.embedding import RowEmbedder, embed
 from siamese_core.report.model_card import model_card
+from siamese_core.report.origin import Origin
 from siamese_core.report.page import report_page
-from siamese_core.report.protocol_sections import protocol_sections
 from siamese_core.report.wording import verdict
 from siamese_core.verifier import Verifier
 from tests.siamese_core.evaluation.untrained import CONFIG, SEED, untrained
@@ -41,19 +41,17 @@ class Measured:
         assert self.evaluation.champion
         return self.evaluation.champion
 
-    def page(self) -> str:
+    def page(self, evaluation: Evaluation | None = None) -> str:
         trained, calibration = self.challenger.trained, self.challenger.calibration
-        return report_page(self.evaluation, calibration, trained, self.data.manifest, self.data.store, "letters")
+        return report_page(evaluation or self.evaluation, calibration, trained, self.data, Origin("letters"))
 
     def card(self, evaluation: Evaluation | None = None, calibration: Calibration | None = None) -> str:
         return model_card(
-            "letters",
-            self.challenger.trained,
-            calibration or self.challenger.calibration,
             evaluation or self.evaluation,
-            self.data.manifest,
-            self.data.split,
-            {"data": "abc123"},
+            calibration or self.challenger.calibration,
+            self.challenger.trained,
+            self.data,
+            Origin("letters", {"data": "abc123"}),
         )
 
 
@@ -112,9 +110,10 @@ def test_a_champion_that_reads_images_in_another_way_is_not_compared(measured: M
     test = HeldOut.of(data, "test", CONFIG, SEED)
     result = compare_with_champion(distances_by(challenger, test), other, data, test)
     assert (result.comparison, result.points) == (None, {})
-    ((_, _, html),) = protocol_sections(replace(measured.evaluation, champion=result, pairs=None, one_shot=None))
-    assert "Version 4 reads its images in another way" in html
-    assert "<table" not in html
+    page = measured.page(replace(measured.evaluation, champion=result))
+    section = page[page.index('<section id="champion">') :].split("</section>")[0]
+    assert "Version 4 reads its images in another way" in section
+    assert "<table" not in section
 
 
 def test_everything_comes_back_from_the_file(measured: Measured, tmp_path: Path) -> None:
@@ -160,7 +159,10 @@ def test_the_report_shows_what_was_measured_and_nothing_else(measured: Measured)
         "Compared with version 7: EER",
     ):
         assert part in page, part
-    assert list(protocol_sections(replace(evaluation, pairs=None, one_shot=None, champion=None))) == []
+    plain = measured.page(replace(evaluation, pairs=None, one_shot=None, champion=None))
+    sections = ("listed-pairs", "one-shot", "champion")
+    assert [name for name in sections if f'<section id="{name}">' in page] == list(sections)
+    assert not any(f'<section id="{name}">' in plain for name in sections)
 
 
 def test_the_card_says_what_is_to_be_known(measured: Measured) -> None:

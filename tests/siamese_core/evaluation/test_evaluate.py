@@ -15,6 +15,7 @@ from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.metrics.identification import identify
 from siamese_core.network.embedding import RowEmbedder, embed
 from siamese_core.network.trained import TrainedEncoder
+from siamese_core.report.origin import Origin
 from siamese_core.report.page import report_page
 from siamese_core.report.wording import verdict
 from siamese_core.verifier import Verifier
@@ -35,7 +36,7 @@ class Measured:
 
     def page(self, name: str = "letters") -> str:
         verifier, data = self.verifier, self.data
-        return report_page(self.evaluation, verifier.calibration, verifier.trained, data.manifest, data.store, name)
+        return report_page(self.evaluation, verifier.calibration, verifier.trained, data, Origin(name))
 
 
 @pytest.fixture(scope="module")

@@ -5,23 +5,24 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from scipy.stats import norm
 
 from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult
-from siamese_core.report import assets
 from siamese_core.report.charts import det_chart, roc_chart
 from siamese_core.report.explorer import knots
-from siamese_core.report.protocol_sections import champion_section
-from siamese_core.report.svg import Frame, Mark, deviate_axis, linear_axis, log_axis, thin
+from siamese_core.report.render import read_asset
+from siamese_core.report.svg import Frame, Mark, deviate_axis, dots, linear_axis, log_axis, thin
 from siamese_core.report.wording import few_errors, share, standing, verdict
-from tests.siamese_core.report_sample import HOSTILE, Sample, old_curves, rate, sample
+from tests.siamese_core.report_sample import HOSTILE, Sample, rate, sample
 
 SECTIONS = ["points", "threshold", "curves", "promises", "figures", "comparison", "worst", "slices", "robustness"]
 SECTIONS += ["map-of-embeddings", "training", "data", "lineage", "words"]
-OPTIONAL = {"figures", "slices", "robustness", "map-of-embeddings", "training", "lineage", "worst"}
+OPTIONAL = {"slices", "robustness", "lineage"}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_nothing_is_named_that_a_browser_could_load(page: str) -> None:
     policy = next(found["content"] for tag, found in Reader(page).tags if found.get("http-equiv"))
     assert str(policy).startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in str(policy)
-    assert "@import" not in assets.read("report.css")
+    assert not any("@import" in read_asset(name) for name in ("report.css", "charts.css"))
 
 
 def test_a_big_evaluation_stays_below_5_mb(tmp_path: Path) -> None:
@@ -154,7 +155,9 @@ def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample
     model, points = full.evaluation.model, {"fmr_1e-7": full.evaluation.model.points["eer"]}
 
     def shown(comparison: Comparison | None) -> str:
-        return champion_section(ChampionResult("3", comparison, points | {"eer": model.points["eer"]}), model)
+        champion = ChampionResult("3", comparison, points | {"eer": model.points["eer"]})
+        page = replace(full, evaluation=replace(full.evaluation, champion=champion)).page()
+        return page[page.index('<section id="champion">') :].split("</section>")[0]
 
     assert "measurably better" in shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
     assert shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
@@ -174,14 +177,6 @@ def test_the_moving_threshold_is_exact_where_the_evaluation_is(full: Sample) -> 
     for point in evaluation.model.points.values():
         row = found[np.flatnonzero(found[:, 0] == point.threshold)[0]]
         assert row[1:] == pytest.approx([point.fmr.value, point.fnmr.value], abs=1e-12)
-
-
-def test_the_threshold_moves_without_the_curves_thresholds_too(full: Sample) -> None:
-    model = replace(full.evaluation.model, curves=old_curves(full.evaluation.model.curves))
-    exact = np.array(list(knots(full.evaluation)))
-    rough = np.array(list(knots(replace(full.evaluation, model=model))))
-    for column in (1, 2):
-        np.testing.assert_allclose(np.interp(exact[:, 0], rough[:, 0], rough[:, column]), exact[:, column], atol=0.01)
 
 
 def test_axes_place_values_as_their_scales_say() -> None:
@@ -214,8 +209,6 @@ def test_charts_mark_every_operating_point_where_it_was_measured(full: Sample) -
 
 
 def test_labels_do_not_cover_each_other(full: Sample) -> None:
-    from siamese_core.report.svg import dots
-
     frame = Frame(linear_axis("x", 0, 1), linear_axis("y", 0, 1))
     marks = [Mark(0.5 + 0.001 * index, 0.5) for index in range(9)]
     drawn = re.findall(r'x="([\d.-]+)" y="([\d.-]+)">(\w+)', dots(frame, "", "model", marks, ["point"] * 9).svg)
@@ -230,8 +223,54 @@ def test_a_perfect_system_and_one_of_few_pairs_have_a_report_too(full: Sample) -
         full.evaluation.model,
         eer=0.0,
         points={"accuracy": replace(perfect, target_fmr=None), "fmr_1e-2": perfect},
-        curves=replace(old_curves(full.evaluation.model.curves), fmr=[0.0, 1.0], fnmr=[0.0, 0.0]),
+        curves=replace(
+            full.evaluation.model.curves,
+            fmr=[0.0, 1.0],
+            fnmr=[0.0, 0.0],
+            fnmr_low=[0.0, 0.0],
+            fnmr_high=[0.6, 0.0],
+            thresholds=[0.5, 5.0],
+        ),
     )
     small = replace(full.evaluation, model=model, impostor_pairs=4, genuine_pairs=3)
     text = Reader(replace(full, evaluation=small).page()).text
     assert "no errors: the upper end is 3/n (rule of 3)" in text
+
+
+def test_charts_are_files_of_their_own_too(full: Sample, page: str) -> None:
+    files = full.charts()
+    assert files == full.charts()
+    assert list(files) == [chart["id"] for chart in script_data(page)["charts"]]
+    for name, file in files.items():
+        root = ElementTree.fromstring(file)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        tags = {element.tag.split("}")[1] for element in root.iter()}
+        assert {"title", "style"} <= tags
+        assert not tags & {"script", "image", "a", "use", "foreignObject"}
+        assert file.replace('xmlns="http://', "").count("//") == 0
+        chart = page[page.index(f'id="{name}"') :].split("</figure>")[0]
+        drawing = re.search(r'aria-hidden="true">(.*)<circle class="cursor"', chart)
+        assert drawing
+        assert drawing[1] in file
+        legend = re.findall(r"<li class=[^>]*>([^<]*)</li>", chart.split('<div class="plot"')[0])
+        words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert words[: 1 + len(legend)] == [re.search(r"<figcaption>([^<]*)<", chart)[1], *legend]  # type: ignore[index]
+
+
+def test_no_text_of_the_data_becomes_markup_in_the_card(full: Sample) -> None:
+    gap = replace(full.evaluation.slices[0], column=f"**{HOSTILE}**", gap="[click](javascript:alert)")
+    risky = replace(full, evaluation=replace(full.evaluation, slices=[gap]))
+    card = risky.card(f"model *one*\n# {HOSTILE}", {"run": f"``{HOSTILE}", "data_sha256": "abc123"})
+    tokens = MarkdownIt("commonmark").enable("table").parse(card)
+    leaves = [leaf for token in tokens for leaf in token.children or [token]]
+    types = {leaf.type for leaf in leaves}
+    assert not types & {"html_block", "html_inline", "image", "link_open", "em_open", "strong_open"}
+    headings = [tokens[place + 1] for place, token in enumerate(tokens) if token.type == "heading_open"]
+    titles = ["".join(leaf.content for leaf in heading.children or []) for heading in headings]
+    words = " ".join(HOSTILE.split())
+    assert titles[0] == f"model *one* # {words}"
+    assert titles[1:3] == ["What it is", "Operating points"]
+    text = "".join(leaf.content for leaf in leaves)
+    assert " ".join(f"- **{HOSTILE}** {HOSTILE}: [click](javascript:alert)".split())[2:] in text
+    assert {f"``{words}", "abc123"} <= {leaf.content for leaf in leaves if leaf.type == "code_inline"}
+    assert f"fmr_1e-5 was refused: needs more {words}" in text

@@ -1,5 +1,6 @@
 """The HTML pages in a real browser."""
 
+import base64
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,6 +27,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sample(tmp_path_factory.mktemp("store")).page(f"model {HOSTILE}", {"run": HOSTILE})
+
+
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return sample(tmp_path_factory.mktemp("store")).charts()
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +218,22 @@ def test_the_plots_are_there_without_script_and_in_print(browser: Browser, repor
     assert browser.evaluate(drawn) > 20
     assert browser.evaluate("document.querySelector('.explorer').checkVisibility()") is False
     assert browser.evaluate("document.querySelector('nav').checkVisibility()") is False
+
+
+@THEMES
+def test_a_chart_of_its_own_is_drawn_with_its_colours(browser: Browser, charts: dict[str, str], dark: bool) -> None:
+    """As MLflow shows it: an image, which takes nothing from the page around it."""
+    for name, file in charts.items():
+        data = base64.b64encode(file.encode()).decode()
+        browser.open(f'<body style="margin: 0"><img src="data:image/svg+xml;base64,{data}">', dark=dark)
+        browser.evaluate("document.images[0].decode()")
+        width, height = browser.evaluate("[document.images[0].naturalWidth, document.images[0].naturalHeight]")
+        picture = browser.shot().crop((0, 0, width, height))
+        colours = {colour: count for count, colour in picture.getcolors(width * height)}
+        background = max(colours, key=colours.__getitem__)
+        assert (sum(background) < 150) if dark else background == (255, 255, 255), name
+        assert any(max(colour) - min(colour) > 90 and count > 40 for colour, count in colours.items()), name
+        assert browser.complaints == []
 
 
 def test_charts_have_alternatives_in_words_and_tables(browser: Browser, report: str) -> None:

@@ -1,0 +1,248 @@
+"""Tiles and tables of the report: figures as plain text, in rows that a template lays out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from siamese_core.calibration.expected_rates import Interval
+from siamese_core.calibration.operating_points import Calibration
+from siamese_core.data.manifest import Manifest
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.evaluation.one_shot_tasks import OneShotResult
+from siamese_core.evaluation.protocols import PairsResult
+from siamese_core.evaluation.results import ChampionResult, Comparison, Figures, PointResult, Slice, SystemResult
+from siamese_core.metrics.rates import Rate
+from siamese_core.report.charts import systems
+from siamese_core.report.wording import (
+    Badge,
+    few_errors,
+    interval,
+    percent,
+    round_share,
+    sentence,
+    share,
+    standing,
+)
+
+# Ends of a bar in units of its drawing, as in parts.html.j2.
+_BAR_START, _BAR_END = 4, 146
+_MOST_SLICES = 200
+View = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A large figure with its name and a note, and how it stands to its target where there is one."""
+
+    name: str
+    figure: str
+    note: str
+    target: str = ""
+    standing: Badge | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Logarithmic axis of small bars, from a power of ten to 1."""
+
+    start: float
+
+    @classmethod
+    def of(cls, rates: Iterable[Rate]) -> Scale:
+        """Start at the power of ten below all rates that are not 0."""
+        values = [value for rate in rates for value in (rate.low, rate.value, rate.high) if value > 0]
+        return cls(10.0 ** min(-1, math.floor(math.log10(min(values, default=0.01)))))
+
+    def place(self, value: float) -> float:
+        """Place of a value on the bar."""
+        along = 1 - math.log10(max(value, self.start)) / math.log10(self.start)
+        return round(_BAR_START + (_BAR_END - _BAR_START) * along, 1)
+
+    def rate(self, rate: Rate, reference: float | None, expected: Interval | None = None) -> View:
+        """A rate as a bar and in words, beside a reference and what calibration expected."""
+        kept = expected is not None and expected.holds(rate.value)
+        return {
+            "value": share(rate.value),
+            "interval": interval(rate),
+            "low": self.place(rate.low),
+            "middle": self.place(rate.value),
+            "high": self.place(rate.high),
+            "reference": self.place(reference) if reference else None,
+            "errors": f"{rate.errors:,}",
+            "pairs": f"{rate.pairs:,}",
+            "note": few_errors(rate),
+            "expected": f"{share(expected.low)} to {share(expected.high)}" if expected else "",
+            "promise": Badge("good", "kept") if kept else Badge("bad", "not kept"),
+        }
+
+
+def main_tiles(evaluation: Evaluation) -> list[Tile]:
+    """The main figures."""
+    point = evaluation.model.points[evaluation.default]
+    target = "" if point.target_fmr is None else round_share(point.target_fmr)
+    return [
+        Tile("FMR", share(point.fmr.value), interval(point.fmr), target, standing(point)),
+        Tile("FNMR", share(point.fnmr.value), interval(point.fnmr)),
+        Tile("equal error rate", share(evaluation.model.eer), f"raw pixels {share(evaluation.pixels.eer)}"),
+        Tile("accuracy", share(point.accuracy), f"at {evaluation.default}"),
+    ]
+
+
+def figure_tiles(figures: Figures) -> list[Tile]:
+    """Figures that do not depend on an operating point."""
+    sensitivity = "–" if figures.sensitivity is None else f"{figures.sensitivity:.3f}"
+    alarms = "open set: found first, below the threshold"
+    accepted = f"genuine pairs accepted, threshold from all {figures.tar_impostor_pairs:,} impostor pairs"
+    searches = f"{figures.searches:,} searches among {figures.gallery:,} identities"
+    return [
+        Tile("d′", sensitivity, "genuine from impostor pairs"),
+        Tile("Cllr", f"{figures.cllr:.3f}", f"bits; at best {figures.min_cllr:.3f}"),
+        Tile("rank-1", share(figures.rank_1), searches),
+        *(Tile(f"rank-{k}", share(rate), "searches with it among the first") for k, rate in figures.cmc.items()),
+        *(Tile(f"DIR at FAR {far}", share(rate), alarms) for far, rate in figures.identified.items()),
+        *(Tile(f"TAR at {name}", share(rate), accepted) for name, rate in figures.tar.items()),
+    ]
+
+
+def data_tiles(manifest: Manifest) -> list[Tile]:
+    """Numbers of files, images and identities."""
+    summary = manifest.summary()
+    return [
+        Tile("files found", f"{summary['files']:,}", "below the data folder"),
+        Tile("images", f"{summary['images']:,}", "that could be read"),
+        Tile("identities", f"{summary['identities']:,}", f"{summary['singletons']:,} with one image"),
+        Tile("images of an identity", f"{summary['images_per_identity_median']:g}", "the median"),
+        Tile("quarantined files", f"{summary['quarantined']:,}", "that could not be used"),
+    ]
+
+
+def refusals(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Notices of operating points that do not exist, with reasons."""
+    return [(f"{name} refused", reason) for name, reason in reasons.items()]
+
+
+def operating_points(evaluation: Evaluation, calibration: Calibration) -> View:
+    """Operating points with their targets, the rates that calibration expected, and those that were measured."""
+    points = evaluation.model.points
+    scale = Scale.of(rate for point in points.values() for rate in (point.fmr, point.fnmr))
+
+    def row(name: str, point: PointResult) -> View:
+        calibrated = calibration.points[name]
+        return {
+            "name": name,
+            "default": name == evaluation.default,
+            "threshold": f"{point.threshold:.4f}",
+            "target": "" if point.target_fmr is None else round_share(point.target_fmr),
+            "standing": standing(point),
+            "fmr": scale.rate(point.fmr, point.target_fmr, calibrated.expected_fmr),
+            "fnmr": scale.rate(point.fnmr, None, calibrated.expected_fnmr),
+            "accuracy": share(point.accuracy),
+        }
+
+    caution = [("caution", calibration.caution)] if calibration.caution else []
+    return {
+        "rows": [row(name, point) for name, point in points.items()],
+        "notices": [*refusals(calibration.refused), *caution],
+    }
+
+
+def comparison(evaluation: Evaluation) -> View:
+    """The model beside simpler systems, each with thresholds of its own."""
+
+    def row(name: str, system: SystemResult) -> list[str]:
+        point = system.points.get(evaluation.default)
+        accuracy = share(system.points["accuracy"].accuracy)
+        return [name, share(system.eer), f"{system.auc:.4f}", accuracy, percent(point.fnmr) if point else "–"]
+
+    rows = [row(name, system) for name, _, system in reversed(systems(evaluation))]
+    return {"rows": rows, "default": evaluation.default}
+
+
+def champion(result: ChampionResult, model: SystemResult) -> View:
+    """The model and the champion at the operating points that both have, on the same pairs."""
+    shared = [(name, ours, result.points[name]) for name, ours in model.points.items() if name in result.points]
+    return {
+        "standing": _beside_champion(result.comparison),
+        "words": sentence(str(result)),
+        "version": result.version,
+        "rows": [[name, *map(str, (a.fmr, b.fmr, a.fnmr, b.fnmr))] for name, a, b in shared],
+    }
+
+
+def listed_pairs(result: PairsResult) -> View:
+    """Accuracy, and the calibrated operating points on the listed pairs."""
+    identities = f" of {result.identities:,} identities" if result.identities is not None else ""
+    repeated = f" {result.duplicates:,} repeated rows are not counted again." if result.duplicates else ""
+    intervals = f" Intervals are {result.confidence:.0%}, {result.interval}."
+    rows = [
+        [name, f"{point.threshold:.4f}", str(point.fmr), str(point.fnmr), f"{point.accuracy:.2%}"]
+        for name, point in result.points.items()
+    ]
+    basis = f"{result.images:,} images{identities}.{intervals}{repeated}"
+    return {"words": sentence(str(result)), "rows": rows, "basis": basis}
+
+
+def one_shot(result: OneShotResult) -> View:
+    """Error of the one-shot tasks by group."""
+    sources = "which the file names tell" if result.sources == "names" else "which are the images' numbers"
+    basis = (
+        f"{result.images:,} images of {result.identities:,} test identities; support and query are by two sources, "
+        f"{sources}."
+    )
+    if result.smallest_group < result.way:
+        basis += f" The smallest group takes part with all of its {result.smallest_group}."
+    rows = [[name, f"{error:.2%}"] for name, error in result.groups.items()]
+    return {"words": sentence(str(result)), "rows": rows, "basis": basis}
+
+
+def slices(groups: Sequence[Slice], overall: PointResult) -> View:
+    """A forest plot for each column: errors of each group beside those of all pairs."""
+    gaps = sum(bool(group.gap) for group in groups)
+    words = f"{gaps} measurable gaps" if gaps != 1 else "1 measurable gap"
+    return {
+        "gaps": Badge("warn" if gaps else "good", words),
+        "summary": f"among {len(groups):,} groups, all at the default threshold. "
+        "The upright line is the rate of all pairs.",
+        "columns": list(_columns(groups, overall)),
+    }
+
+
+def quarantine_reasons(manifest: Manifest) -> list[list[str]]:
+    """Reasons with their numbers of files, most frequent first."""
+    counts = manifest.quarantined["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return [[str(reason), f"{count:,}"] for reason, count in counts.head(_MOST_SLICES).items()]
+
+
+def _beside_champion(comparison: Comparison | None) -> Badge:
+    if comparison is None:
+        return Badge("warn", "not comparable")
+    if comparison.low <= 0 <= comparison.high:
+        return Badge("warn", "within the noise")
+    return Badge("good", "measurably better") if comparison.high < 0 else Badge("bad", "measurably worse")
+
+
+def _columns(groups: Sequence[Slice], overall: PointResult) -> Iterator[View]:
+    for (source, column), members in groupby(groups, key=lambda group: (group.source, group.column)):
+        rows = list(members)
+        scale = Scale.of([rate for row in rows for rate in (row.fmr, row.fnmr) if rate] + [overall.fmr, overall.fnmr])
+        yield {
+            "name": column,
+            "source": "measured on the images" if source == "quality" else "from the metadata",
+            "rows": [_slice_row(row, overall, scale) for row in rows[:_MOST_SLICES]],
+            "more": f"{len(rows) - _MOST_SLICES:,}" if len(rows) > _MOST_SLICES else "",
+        }
+
+
+def _slice_row(row: Slice, overall: PointResult, scale: Scale) -> View:
+    return {
+        "value": row.value,
+        "other": row.other if row.other != row.value else "",
+        "identities": f"{row.identities:,}",
+        "fmr": scale.rate(row.fmr, overall.fmr.value) if row.fmr else None,
+        "fnmr": scale.rate(row.fnmr, overall.fnmr.value) if row.fnmr else None,
+        "gap": row.gap,
+    }
