@@ -22,6 +22,9 @@ os.environ["ZENML_LOGGING_COLORS_DISABLED"] = "true"
 # Training gives the same bits only with the same number of threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get("COVERAGE") != "all":
+    # Tracing the imports of ZenML would take child processes half as long again; `make coverage` measures them.
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 import siamese_integrations.quiet_libraries  # noqa: E402, F401
 from siamese_core.config import ImageConfig, SplitConfig  # noqa: E402

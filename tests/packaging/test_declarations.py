@@ -26,8 +26,6 @@ ALLOWED = {
 NEEDED_BY_OTHERS = {
     "pyarrow",  # pandas reads and writes Parquet with it
     "uv",  # ZenML lists the packages of a run with it
-    "click",  # the command's next version
-    "jinja2",  # the report's next version
 }
 
 
