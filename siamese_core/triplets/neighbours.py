@@ -8,6 +8,7 @@ and each answer is proved by an error bound; a query whose proof fails is screen
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from math import ceil, sqrt
@@ -35,6 +36,7 @@ _NEVER = -3e38
 # Pairs up to which `auto` is exact on a CPU: about two minutes on 2 cores at 128 dimensions. Building IVF lists over
 # the million points where it begins to pay takes one, and their answers are not all the nearest.
 EXACT_PAIRS = 100_000_000_000
+logger = logging.getLogger(__name__)
 _EXTRA = "pip install 'siamese-pipelines[search]'"
 
 
@@ -93,7 +95,7 @@ def choose_search(search: Search, queries: int, points: int, device: torch.devic
     if device.type != "cpu" or queries * points <= EXACT_PAIRS:
         return "exact"
     if not installed:
-        print(f"Comparing {queries:,} with {points:,} embeddings one by one; {_EXTRA} would be faster.")
+        logger.info(f"Comparing {queries:,} with {points:,} embeddings one by one; {_EXTRA} would be faster.")
         return "exact"
     return "ivf"
 

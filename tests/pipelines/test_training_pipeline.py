@@ -219,10 +219,10 @@ def test_an_ingest_whose_classes_have_moved_is_one_clear_line(project: Project, 
 
 
 def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, first_run: Any) -> None:
-    path = project.folder / "siamese_core" / "report" / "model_card.py"
+    path = project.folder / "siamese_core" / "report" / "templates" / "model_card.md.j2"
     before = path.read_text()
-    assert '"Intended use"' in before
-    path.write_text(before.replace('"Intended use"', '"What it is for"'))
+    assert "Intended use" in before
+    path.write_text(before.replace("Intended use", "Use"))
     done = project.pipeline(project.folder / "configs" / "quick.yaml")
     path.write_text(before)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamese_cli.evaluate import evaluate
+from siamese_cli.evaluation import evaluate
 from siamese_cli.main import main
 from siamese_core.errors import DataError
 from tests.conftest import QUICK, Project

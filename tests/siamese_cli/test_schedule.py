@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import schedule
+from siamese_cli import schedule
 from siamese_core.errors import ConfigError
 from tests.conftest import REPOSITORY, Project
 
@@ -14,7 +14,7 @@ CONFIG = REPOSITORY / "configs" / "retraining.yaml"
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_the_units_pass_systemds_own_check(tmp_path: Path) -> None:
-    for name, text in schedule.units(CONFIG, "*-*-* 03:00:00").items():
+    for name, text in schedule.units(REPOSITORY, CONFIG, "*-*-* 03:00:00").items():
         (tmp_path / name).write_text(text)
     paths = [str(path) for path in sorted(tmp_path.iterdir())]
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
@@ -46,17 +46,20 @@ def test_install_show_and_remove(project: Project, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_a_wrong_calendar_is_refused() -> None:
     with pytest.raises(ConfigError, match="not a calendar expression"):
-        schedule.install(CONFIG, "every night")
+        schedule.install(REPOSITORY, CONFIG, "every night")
 
 
 def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
-    for attempt in (lambda path: schedule.install(path, "daily"), lambda path: schedule.retrain(path, wait=False)):
+    for attempt in (
+        lambda path: schedule.install(REPOSITORY, path, "daily"),
+        lambda path: schedule.retrain(REPOSITORY, path, wait=False),
+    ):
         with pytest.raises(ConfigError, match="does not exist"):
             attempt(tmp_path / "nowhere.yaml")
 
 
 def test_the_cron_line_runs_the_same_command() -> None:
-    line = schedule.cron_line(CONFIG)
+    line = schedule.cron_line(REPOSITORY, CONFIG)
     assert line.startswith("0 3 * * * cd ")
     assert f"siamese retrain -c {CONFIG}" in line
 

@@ -162,6 +162,6 @@ def test_a_train_process_that_is_killed_goes_on_by_the_retry(project: Project, g
     os.kill(running, signal.SIGKILL)
     output = process.communicate(timeout=400)[0]
     assert process.returncode == 0, output
-    assert "of a run that was interrupted" in output
+    assert "resuming the interrupted run at step" in output
     run = Client().get_pipeline("training_pipeline").last_run
     assert run.steps["train"].outputs["encoder"][0].load().history[-1]["step"] == 180
