@@ -22,7 +22,7 @@ class Browser:
     """One tab.
 
     Attributes:
-        complaints: What the console, uncaught errors and the security policy said.
+        complaints: Messages of the console, of uncaught errors and of the security policy.
         requests: Every address that was asked for.
     """
 
@@ -51,7 +51,7 @@ class Browser:
         self._process.wait()
 
     def open(self, page: str, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> None:
-        """Shows a page at a width, in a theme, with or without scripts; forgets what was said before."""
+        """Show a page at a width, in a theme, with or without scripts; forget earlier complaints."""
         (self._folder / "page.html").write_text(page, encoding="utf-8")
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.media(dark=dark)
@@ -64,15 +64,15 @@ class Browser:
             assert time.monotonic() < deadline, "the page does not load"
 
     def media(self, dark: bool = False, printed: bool = False) -> None:
-        """Chooses theme and medium."""
+        """Choose theme and medium."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="print" if printed else "", features=[scheme])
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, awaited."""
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     def press(self, key: str, shift: bool = False) -> None:
         """A key on the real keyboard path."""
@@ -84,7 +84,7 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def hover(self, selector: str, across: float = 0.5, down: float = 0.5) -> None:
-        """Moves the pointer over an element."""
+        """Move the pointer over an element."""
         box = self.evaluate(
             f"(e => {{ e.scrollIntoView({{block: 'center', behavior: 'instant'}}); const b = e.getBoundingClientRect();"
             f"return [b.left, b.top, b.width, b.height] }})(document.querySelector({json.dumps(selector)}))"
@@ -106,11 +106,11 @@ class Browser:
         message = {"id": self._sent, "method": method, "params": parameters}
         self._socket.send(json.dumps(message | ({"sessionId": session} if session else {})))
         while True:
-            said = json.loads(self._socket.recv())
-            if said.get("id") == self._sent:
-                assert "error" not in said, said["error"]
-                return dict(said["result"])
-            self._note(said.get("method", ""), said.get("params", {}))
+            answer = json.loads(self._socket.recv())
+            if answer.get("id") == self._sent:
+                assert "error" not in answer, answer["error"]
+                return dict(answer["result"])
+            self._note(answer.get("method", ""), answer.get("params", {}))
 
     def _note(self, method: str, event: dict[str, Any]) -> None:
         if method == "Network.requestWillBeSent":

@@ -88,7 +88,7 @@ def distance_chart(evaluation: Evaluation) -> Chart:
         f"Distances of genuine and impostor pairs with the threshold {point.threshold:.4f} of {evaluation.default}: "
         f"FMR {percent(point.fmr)}, FNMR {percent(point.fnmr)}."
     )
-    return Chart("distances", "How many pairs lie at which squared L2 distance", frame, layers, summary, {"by": "x"})
+    return Chart("distances", "Distances of genuine and impostor pairs", frame, layers, summary, {"by": "x"})
 
 
 def promise_charts(evaluation: Evaluation) -> list[Chart]:
@@ -113,13 +113,13 @@ def target_chart(evaluation: Evaluation) -> Chart | None:
         whiskers(frame, "model", targets, *ends),
         dots(frame, "operating points", "model", marks, [name for name, _, _ in points]),
     ]
-    summary = "; ".join(f"target {share(target)}, realised {percent(p.fmr)}" for _, p, target in points)
-    return Chart("targets", "Promised and realised FMR", frame, layers, f"{summary}.")
+    summary = "; ".join(f"target {share(target)}, measured {percent(p.fmr)}" for _, p, target in points)
+    return Chart("targets", "Target and measured FMR", frame, layers, f"{summary}.")
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Chart:
     """Draw the share of genuine pairs over the probability that the calibration gave them."""
-    frame = Frame(linear_axis("probability given", 0, 1, share), linear_axis("share of genuine pairs", 0, 1, share))
+    frame = Frame(linear_axis("stated probability", 0, 1, share), linear_axis("share of genuine pairs", 0, 1, share))
     marks = [Mark(b.probability, b.genuine, f"{b.pairs:,} pairs, {share(b.low)} to {share(b.high)}") for b in bins]
     middle = [b.probability for b in bins]
     layers = [
@@ -128,17 +128,17 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> Chart:
         dots(frame, "groups of pairs", "model", marks),
     ]
     inside = sum(b.low <= b.probability <= b.high for b in bins)
-    summary = f"In {inside} of {len(bins)} groups of pairs the probability lies inside the interval of what is true."
+    summary = f"In {inside} of {len(bins)} groups of pairs, the probability lies in the interval of the measured share."
     return Chart("reliability", "Reliability of the probability", frame, layers, summary)
 
 
 def training_charts(trained: TrainedEncoder) -> list[Chart]:
     """Draw loss, validation EER and the health of the embeddings over the steps, with the monitor's events."""
     quantities: list[tuple[str, str, str, Callable[[float], str]]] = [
-        ("loss", "Loss of a batch", "loss", "{:.3g}".format),
+        ("loss", "Batch loss", "loss", "{:.3g}".format),
         ("validation_eer", "Validation EER", "EER", share),
         ("distance", "Mean distance in a batch", "squared L2 distance", "{:.3g}".format),
-        ("effective_rank", "Dimensions in use", "effective rank", "{:.3g}".format),
+        ("effective_rank", "Effective dimensions", "effective rank", "{:.3g}".format),
     ]
     return [_training_chart(trained, *quantity) for quantity in quantities]
 
@@ -157,7 +157,7 @@ def _robustness_chart(curve: RobustnessCurve, top: float) -> Chart:
         line(frame, "FNMR", "genuine", [Mark(*at) for at in zip(curve.levels, curve.fnmr, strict=True)]),
     ]
     summary = (
-        f"FNMR from {share(curve.fnmr[0])} without a change to {share(curve.fnmr[-1])} at {curve.levels[-1]:g} "
+        f"FNMR from {share(curve.fnmr[0])} unchanged to {share(curve.fnmr[-1])} at {curve.levels[-1]:g} "
         f"{curve.unit}; FMR from {share(curve.fmr[0])} to {share(curve.fmr[-1])}."
     )
     name = f"robustness-{curve.change.lower().replace(' ', '-')}"
@@ -184,7 +184,7 @@ def _training_chart(trained: TrainedEncoder, key: str, title: str, label: str, s
 
 
 def _remark(trained: TrainedEncoder, step: float) -> str:
-    return "these weights were kept" if step == trained.best_step else ""
+    return "best step: its weights are used" if step == trained.best_step else ""
 
 
 def _lowest(pairs: int) -> float:

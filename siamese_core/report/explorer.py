@@ -75,8 +75,8 @@ def map_chart(places: EmbeddingMap, dataset: Dataset) -> Chart:
         "tile": _TILE,
     }
     summary = (
-        f"{len(marks):,} test images; each of the {len(number):,} identities has a colour. Images that lie close "
-        "together look alike to the encoder."
+        f"{len(marks):,} test images; each of the {len(number):,} identities has a colour. Images that the "
+        "encoder finds similar lie close together."
     )
     return Chart("map", places.method, frame, [Layer(spots, "", "", marks)], summary, extra)
 

@@ -95,14 +95,14 @@ def main_tiles(evaluation: Evaluation) -> list[Tile]:
 def figure_tiles(figures: Figures) -> list[Tile]:
     """Figures that do not depend on an operating point."""
     sensitivity = "–" if figures.sensitivity is None else f"{figures.sensitivity:.3f}"
-    alarms = "open set: found first, below the threshold"
-    accepted = f"genuine pairs accepted, threshold from all {figures.tar_impostor_pairs:,} impostor pairs"
+    alarms = "open set: found first and below the threshold"
+    accepted = f"genuine pairs accepted; threshold from all {figures.tar_impostor_pairs:,} impostor pairs"
     searches = f"{figures.searches:,} searches among {figures.gallery:,} identities"
     return [
-        Tile("d′", sensitivity, "genuine from impostor pairs"),
+        Tile("d′", sensitivity, "separation of genuine and impostor pairs"),
         Tile("Cllr", f"{figures.cllr:.3f}", f"bits; at best {figures.min_cllr:.3f}"),
         Tile("rank-1", share(figures.rank_1), searches),
-        *(Tile(f"rank-{k}", share(rate), "searches with it among the first") for k, rate in figures.cmc.items()),
+        *(Tile(f"rank-{k}", share(rate), f"found among the first {k}") for k, rate in figures.cmc.items()),
         *(Tile(f"DIR at FAR {far}", share(rate), alarms) for far, rate in figures.identified.items()),
         *(Tile(f"TAR at {name}", share(rate), accepted) for name, rate in figures.tar.items()),
     ]
@@ -112,11 +112,11 @@ def data_tiles(manifest: Manifest) -> list[Tile]:
     """Numbers of files, images and identities."""
     summary = manifest.summary()
     return [
-        Tile("files found", f"{summary['files']:,}", "below the data folder"),
-        Tile("images", f"{summary['images']:,}", "that could be read"),
+        Tile("files", f"{summary['files']:,}", "in the data folder"),
+        Tile("images", f"{summary['images']:,}", "readable"),
         Tile("identities", f"{summary['identities']:,}", f"{summary['singletons']:,} with one image"),
-        Tile("images of an identity", f"{summary['images_per_identity_median']:g}", "the median"),
-        Tile("quarantined files", f"{summary['quarantined']:,}", "that could not be used"),
+        Tile("images per identity", f"{summary['images_per_identity_median']:g}", "median"),
+        Tile("quarantined files", f"{summary['quarantined']:,}", "not usable"),
     ]
 
 
@@ -176,8 +176,9 @@ def champion(result: ChampionResult, model: SystemResult) -> View:
 def listed_pairs(result: PairsResult) -> View:
     """Accuracy, and the calibrated operating points on the listed pairs."""
     identities = f" of {result.identities:,} identities" if result.identities is not None else ""
-    repeated = f" {result.duplicates:,} repeated rows are not counted again." if result.duplicates else ""
-    intervals = f" Intervals are {result.confidence:.0%}, {result.interval}."
+    plural = "s are" if result.duplicates > 1 else " is"
+    repeated = f" {result.duplicates:,} repeated row{plural} counted once." if result.duplicates else ""
+    intervals = f" Intervals are {result.confidence:.0%} confidence intervals: {result.interval}."
     rows = [
         [name, f"{point.threshold:.4f}", str(point.fmr), str(point.fnmr), f"{point.accuracy:.2%}"]
         for name, point in result.points.items()
@@ -188,13 +189,13 @@ def listed_pairs(result: PairsResult) -> View:
 
 def one_shot(result: OneShotResult) -> View:
     """Error of the one-shot tasks by group."""
-    sources = "which the file names tell" if result.sources == "names" else "which are the images' numbers"
+    sources = "file name" if result.sources == "names" else "image number"
     basis = (
-        f"{result.images:,} images of {result.identities:,} test identities; support and query are by two sources, "
-        f"{sources}."
+        f"{result.images:,} images of {result.identities:,} test identities; support and query images are of "
+        f"different sources, told by {sources}."
     )
     if result.smallest_group < result.way:
-        basis += f" The smallest group takes part with all of its {result.smallest_group}."
+        basis += f" The smallest group has {result.smallest_group} identities and takes part with all of them."
     rows = [[name, f"{error:.2%}"] for name, error in result.groups.items()]
     return {"words": sentence(str(result)), "rows": rows, "basis": basis}
 
@@ -206,7 +207,7 @@ def slices(groups: Sequence[Slice], overall: PointResult) -> View:
     return {
         "gaps": Badge("warn" if gaps else "good", words),
         "summary": f"among {len(groups):,} groups, all at the default threshold. "
-        "The upright line is the rate of all pairs.",
+        "The vertical line marks the rate of all pairs.",
         "columns": list(_columns(groups, overall)),
     }
 

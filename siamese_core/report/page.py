@@ -84,14 +84,14 @@ def _sections(
     notices = numbers.refusals({f"TAR at {name}": reason for name, reason in figures.refused.items()})
     yield Section("points", "Operating points", numbers.operating_points(evaluation, calibration))
     yield Section("threshold", "Distances and threshold", {"charts": [distances], "thresholds": thresholds})
-    yield _charts("curves", "Trade-off", charts.det_chart(evaluation), charts.roc_chart(evaluation))
-    yield _charts("promises", "Are the promises kept?", *charts.promise_charts(evaluation))
+    yield _charts("curves", "Error trade-off", charts.det_chart(evaluation), charts.roc_chart(evaluation))
+    yield _charts("promises", "Does the calibration hold?", *charts.promise_charts(evaluation))
     yield Section("figures", "Separation and search", {"tiles": numbers.figure_tiles(figures), "notices": notices})
-    yield Section("comparison", "Beside other systems", numbers.comparison(evaluation))
+    yield Section("comparison", "Comparison with baselines", numbers.comparison(evaluation))
     if evaluation.champion:
-        yield Section("champion", "Beside the champion", numbers.champion(evaluation.champion, evaluation.model))
+        yield Section("champion", "Against the champion", numbers.champion(evaluation.champion, evaluation.model))
     if evaluation.pairs:
-        yield Section("listed-pairs", "The listed pairs", numbers.listed_pairs(evaluation.pairs))
+        yield Section("listed-pairs", "Listed pairs", numbers.listed_pairs(evaluation.pairs))
     if evaluation.one_shot:
         yield Section("one-shot", "One-shot tasks", numbers.one_shot(evaluation.one_shot))
     yield Section("worst", "Worst pairs", worst_pairs(evaluation, calibration, dataset))
@@ -104,7 +104,7 @@ def _sections(
     yield Section("data", "Data", _data(dataset.manifest))
     if origin.lineage:
         yield Section("lineage", "Lineage", {"lineage": origin.lineage, "configuration": origin.configuration})
-    yield Section("words", "Words", {})
+    yield Section("words", "Glossary", {})
 
 
 def _charts(name: str, title: str, *shapes: Chart) -> Section:

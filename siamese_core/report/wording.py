@@ -24,15 +24,15 @@ def verdict(evaluation: Evaluation) -> str:
     """Put the result into one sentence."""
     point = evaluation.model.points[evaluation.default]
     return (
-        f"At its default operating point {evaluation.default} this verifier accepts {percent(point.fmr)} of impostor "
-        f"pairs{_promise(point)} and rejects {percent(point.fnmr)} of genuine pairs, all of identities that it has "
+        f"At its default operating point {evaluation.default}, this verifier accepts {percent(point.fmr)} of impostor "
+        f"pairs{_promise(point)} and rejects {percent(point.fnmr)} of genuine pairs, all from identities it has "
         f"never seen; its equal error rate is {share(evaluation.model.eer)}, that of raw pixels "
         f"{share(evaluation.pixels.eer)}."
     )
 
 
 def basis(evaluation: Evaluation) -> str:
-    """Name the identities, images and pairs behind the figures, and how intervals are made."""
+    """Name the identities, images and pairs behind the figures, and the method of the intervals."""
 
     def part(used: int, total: int) -> str:
         return f"{used:,}" if used == total else f"{used:,} of {total:,} (a seeded sample)"
@@ -41,8 +41,8 @@ def basis(evaluation: Evaluation) -> str:
         f"Measured on {evaluation.identities:,} test identities with {evaluation.images:,} images: "
         f"{part(evaluation.genuine_pairs, evaluation.genuine_total)} genuine and "
         f"{part(evaluation.impostor_pairs, evaluation.impostor_total)} impostor pairs. Thresholds come from other "
-        f"identities, kept for calibration. Intervals are {evaluation.confidence:.0%}, by bootstrap over identities; "
-        "what was expected is what calibration stated for new identities before they were looked at. "
+        f"identities, held out for calibration. Intervals are {evaluation.confidence:.0%} confidence intervals, by "
+        "bootstrap over identities; expected rates are those that calibration stated beforehand for new identities. "
         f"Failure to acquire: {evaluation.failure_to_acquire:.2%} of the files."
     )
 
@@ -88,12 +88,12 @@ def few_errors(rate: Rate) -> str:
         return "no errors: the upper end is 3/n (rule of 3)"
     if rate.errors < _FEW_ERRORS:
         plural = "" if rate.errors == 1 else "s"
-        return f"{rate.errors} error{plural} only: the interval is wide (rule of 30)"
+        return f"only {rate.errors} error{plural}: the interval is wide (rule of 30)"
     return ""
 
 
 def _promise(point: PointResult) -> str:
     if point.target_fmr is None:
         return ""
-    words = {"in interval": "in keeping with", "above target": "measurably above", "below target": "measurably below"}
+    words = {"in interval": "consistent with", "above target": "measurably above", "below target": "measurably below"}
     return f", {words[standing(point).text]} its target of {round_share(point.target_fmr)},"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.data.dataset import Dataset
-from siamese_core.evaluation.evaluate import Evaluation, PairDistance
+from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.pictures import photo
 from siamese_core.report.render import data_uri
 from siamese_core.report.wording import Badge, share
@@ -23,22 +22,10 @@ _OUTCOMES = {
 
 def worst_pairs(evaluation: Evaluation, calibration: Calibration, dataset: Dataset) -> dict[str, Any]:
     """Pairs by kind, each with its pictures, outcome and figures."""
-    describe = _describer(evaluation, calibration, dataset)
-    groups = {
-        "Nearest impostor pairs": evaluation.worst_false_matches,
-        "Farthest genuine pairs": evaluation.worst_false_non_matches,
-    }
-    return {"groups": {title: [describe(pair) for pair in pairs] for title, pairs in groups.items()}}
-
-
-def _describer(
-    evaluation: Evaluation, calibration: Calibration, dataset: Dataset
-) -> Callable[[PairDistance], dict[str, Any]]:
     table, threshold = dataset.manifest.ok, evaluation.model.points[evaluation.default].threshold
     paths, identities = table["path"].tolist(), table["identity"].tolist()
 
-    def describe(pair: PairDistance) -> dict[str, Any]:
-        a, b, distance = pair
+    def view(a: int, b: int, distance: float) -> dict[str, Any]:
         probability = share(float(calibration.probability(distance)))
         return {
             "images": [(paths[row], data_uri(photo(dataset.store.images[row]), "jpeg")) for row in (a, b)],
@@ -46,4 +33,8 @@ def _describer(
             "figures": f"distance {distance:.3f}, probability {probability}",
         }
 
-    return describe
+    groups = {
+        "Nearest impostor pairs": evaluation.worst_false_matches,
+        "Farthest genuine pairs": evaluation.worst_false_non_matches,
+    }
+    return {"groups": {title: [view(*pair) for pair in pairs] for title, pairs in groups.items()}}

@@ -1,4 +1,4 @@
-"""A whole evaluation with everything in it that a report can show, of drawn numbers; for the tests of the report."""
+"""A whole evaluation with everything in it that a report can show, of random numbers; for the tests of the report."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,7 +61,7 @@ class Sample:
 
 
 def sample(folder: Path, identities: int = 40, size: int = 32) -> Sample:
-    """Draws it, always the same; `folder` names where a store would lie."""
+    """Draw it, always the same; `folder` is that of a store that is never written."""
     rng = np.random.default_rng(7)
     per_identity = 8
     pixels = rng.integers(0, 256, (identities * per_identity, size, size, 3), dtype=np.uint8)

@@ -153,7 +153,7 @@ def test_the_report_shows_what_was_measured_and_nothing_else(measured: Measured)
     for part in (
         f">{pairs.points['eer'].fnmr}</td>",
         f"ccuracy {pairs.accuracy:.2%} over 2 folds on",
-        "1 repeated rows are not counted again",
+        "1 repeated row is counted once",
         f"5-way one-shot error {shot.error:.2%}, {shot.queries:,} queries.",
         f">{champion.points['eer'].fmr}</td>",
         "Compared with version 7: EER",

@@ -51,19 +51,19 @@ class Reader(HTMLParser):
         self.text += data
 
     def sections(self) -> list[str | None]:
-        return [found.get("id") for tag, found in self.tags if tag == "section"]
+        return [attributes.get("id") for tag, attributes in self.tags if tag == "section"]
 
 
 def script_data(page: str) -> dict:
-    found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)
-    assert found
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)
+    assert match
+    return json.loads(match[1])
 
 
 def test_every_section_is_there_and_in_the_contents(page: str) -> None:
     reader = Reader(page)
     assert reader.sections() == SECTIONS
-    assert [found["href"] for tag, found in reader.tags if tag == "a"] == [f"#{name}" for name in SECTIONS]
+    assert [attributes["href"] for tag, attributes in reader.tags if tag == "a"] == [f"#{name}" for name in SECTIONS]
 
 
 def test_sections_without_data_do_not_appear(full: Sample) -> None:
@@ -76,9 +76,10 @@ def test_the_same_values_give_the_same_bytes(full: Sample, page: str) -> None:
 
 def test_no_text_of_the_data_becomes_markup(page: str) -> None:
     reader = Reader(page)
-    assert {tag for tag, found in reader.tags if "src" in found} == {"img"}
-    assert all(str(found["src"]).startswith("data:image/jpeg;base64,") for _, found in reader.tags if "src" in found)
-    assert not any(name.startswith("on") for _, found in reader.tags for name in found)
+    assert {tag for tag, attributes in reader.tags if "src" in attributes} == {"img"}
+    pictures = [str(attributes["src"]) for _, attributes in reader.tags if "src" in attributes]
+    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures)
+    assert not any(name.startswith("on") for _, attributes in reader.tags for name in attributes)
     assert sum(tag == "script" for tag, _ in reader.tags) == 2
     assert "\u2028" not in re.search(r"<script type.*?</script>", page, re.DOTALL)[0]  # type: ignore[index]
     assert script_data(page)["charts"][-1]["id"].startswith("training")
@@ -89,7 +90,7 @@ def test_no_text_of_the_data_becomes_markup(page: str) -> None:
 def test_nothing_is_named_that_a_browser_could_load(page: str) -> None:
     assert "http" not in page.replace("http-equiv", "")
     assert "url(" not in page.replace("url(#", "").replace('url("${chart.sheet}")', "")
-    policy = next(found["content"] for tag, found in Reader(page).tags if found.get("http-equiv"))
+    policy = next(attributes["content"] for tag, attributes in Reader(page).tags if attributes.get("http-equiv"))
     assert str(policy).startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in str(policy)
     assert not any("@import" in read_asset(name) for name in ("report.css", "charts.css"))
@@ -103,16 +104,16 @@ def test_a_big_evaluation_stays_below_5_mb(tmp_path: Path) -> None:
 
 def test_refusals_events_quarantine_and_lineage_are_told(page: str) -> None:
     text = Reader(page).text
-    for told in (f"needs more {HOSTILE}", f"narrow {HOSTILE}", f"not an image {HOSTILE}", "too few pairs", "abc123"):
-        assert told in text, told
+    for words in (f"needs more {HOSTILE}", f"narrow {HOSTILE}", f"not an image {HOSTILE}", "too few pairs", "abc123"):
+        assert words in text, words
     assert "… and 101 more" in text
 
 
 def test_the_whole_configuration_is_there_where_it_is_known(full: Sample, page: str) -> None:
-    assert "The whole configuration" not in page
-    told = full.page("letters", {"run": "abc123"}, f"training:\n  steps: 120 {HOSTILE}\n")
-    assert f"training:\n  steps: 120 {HOSTILE}\n" in Reader(told).text
-    assert HOSTILE not in told
+    assert "Full configuration" not in page
+    complete = full.page("letters", {"run": "abc123"}, f"training:\n  steps: 120 {HOSTILE}\n")
+    assert f"training:\n  steps: 120 {HOSTILE}\n" in Reader(complete).text
+    assert HOSTILE not in complete
 
 
 def test_a_caution_about_intervals_is_told_where_there_is_one(full: Sample, page: str) -> None:
@@ -123,8 +124,8 @@ def test_a_caution_about_intervals_is_told_where_there_is_one(full: Sample, page
 
 def test_few_errors_are_told_and_many_are_not() -> None:
     assert few_errors(rate(0, 50)) == "no errors: the upper end is 3/n (rule of 3)"
-    assert few_errors(rate(1, 50)) == "1 error only: the interval is wide (rule of 30)"
-    assert few_errors(rate(29, 50)) == "29 errors only: the interval is wide (rule of 30)"
+    assert few_errors(rate(1, 50)) == "only 1 error: the interval is wide (rule of 30)"
+    assert few_errors(rate(29, 50)) == "only 29 errors: the interval is wide (rule of 30)"
     assert few_errors(rate(30, 50)) == ""
 
 
@@ -142,40 +143,40 @@ def test_no_target_no_badge(full: Sample) -> None:
 
 
 def test_shares_have_two_digits_however_small() -> None:
-    shown = {0: "0.00%", 0.1234: "12.34%", 0.0123: "1.23%", 0.00123: "0.12%", 0.000123: "0.012%", 1.2e-6: "0.00012%"}
-    assert {value: share(value) for value in shown} == shown
+    texts = {0: "0.00%", 0.1234: "12.34%", 0.0123: "1.23%", 0.00123: "0.12%", 0.000123: "0.012%", 1.2e-6: "0.00012%"}
+    assert {value: share(value) for value in texts} == texts
 
 
 def test_the_verdict_names_the_target_where_there_is_one(full: Sample) -> None:
-    assert "in keeping with its target of 1%," in verdict(full.evaluation)
+    assert "consistent with its target of 1%," in verdict(full.evaluation)
     assert "target" not in verdict(replace(full.evaluation, default="eer"))
 
 
 def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample) -> None:
     model, points = full.evaluation.model, {"fmr_1e-7": full.evaluation.model.points["eer"]}
 
-    def shown(comparison: Comparison | None) -> str:
+    def section(comparison: Comparison | None) -> str:
         champion = ChampionResult("3", comparison, points | {"eer": model.points["eer"]})
         page = replace(full, evaluation=replace(full.evaluation, champion=champion)).page()
         return page[page.index('<section id="champion">') :].split("</section>")[0]
 
-    assert "measurably better" in shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
-    assert shown(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
-    assert "measurably worse" in shown(Comparison(0.04, 0.03, 0.005, 0.015, 0.95))
-    assert "within the noise" in shown(Comparison(0.03, 0.03, -0.1, 0.1, 0.95))
-    assert "not comparable" in shown(None)
+    assert "measurably better" in section(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
+    assert section(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
+    assert "measurably worse" in section(Comparison(0.04, 0.03, 0.005, 0.015, 0.95))
+    assert "within the noise" in section(Comparison(0.03, 0.03, -0.1, 0.1, 0.95))
+    assert "not comparable" in section(None)
 
 
 def test_the_moving_threshold_is_exact_where_the_evaluation_is(full: Sample) -> None:
     evaluation = full.evaluation
-    found = np.array(list(knots(evaluation)))
-    assert (np.diff(found[:, 0]) >= 0).all()
-    assert (np.diff(found[:, 1]) >= 0).all()
-    assert (np.diff(found[:, 2]) <= 0).all()
-    assert found[0, 1:].tolist() == [0.0, 1.0]
-    assert found[-1, 1:] == pytest.approx([1, 0], abs=1e-9)
+    rows = np.array(list(knots(evaluation)))
+    assert (np.diff(rows[:, 0]) >= 0).all()
+    assert (np.diff(rows[:, 1]) >= 0).all()
+    assert (np.diff(rows[:, 2]) <= 0).all()
+    assert rows[0, 1:].tolist() == [0.0, 1.0]
+    assert rows[-1, 1:] == pytest.approx([1, 0], abs=1e-9)
     for point in evaluation.model.points.values():
-        row = found[np.flatnonzero(found[:, 0] == point.threshold)[0]]
+        row = rows[np.flatnonzero(rows[:, 0] == point.threshold)[0]]
         assert row[1:] == pytest.approx([point.fmr.value, point.fnmr.value], abs=1e-12)
 
 
@@ -203,16 +204,16 @@ def test_thinning_keeps_the_ends_and_the_order() -> None:
 def test_charts_mark_every_operating_point_where_it_was_measured(full: Sample) -> None:
     points = full.evaluation.model.points
     for chart, height in ((det_chart(full.evaluation), lambda r: r), (roc_chart(full.evaluation), lambda r: 1 - r)):
-        shown = chart.layers[-1]
-        assert [mark[:2] for mark in shown.marks] == [(p.fmr.value, height(p.fnmr.value)) for p in points.values()]
-        assert all(name in mark.note for name, mark in zip(points, shown.marks, strict=True))
+        dots_layer = chart.layers[-1]
+        assert [mark[:2] for mark in dots_layer.marks] == [(p.fmr.value, height(p.fnmr.value)) for p in points.values()]
+        assert all(name in mark.note for name, mark in zip(points, dots_layer.marks, strict=True))
 
 
 def test_labels_do_not_cover_each_other(full: Sample) -> None:
     frame = Frame(linear_axis("x", 0, 1), linear_axis("y", 0, 1))
     marks = [Mark(0.5 + 0.001 * index, 0.5) for index in range(9)]
-    drawn = re.findall(r'x="([\d.-]+)" y="([\d.-]+)">(\w+)', dots(frame, "", "model", marks, ["point"] * 9).svg)
-    places = [(float(x), float(y)) for x, y, _ in drawn]
+    labels = re.findall(r'x="([\d.-]+)" y="([\d.-]+)">(\w+)', dots(frame, "", "model", marks, ["point"] * 9).svg)
+    places = [(float(x), float(y)) for x, y, _ in labels]
     assert 1 <= len(places) <= 4
     assert all(abs(a[0] - b[0]) > 30 or abs(a[1] - b[1]) > 12 for a in places for b in places if a is not b)
 

@@ -20,8 +20,8 @@ THEMES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
+    with Browser(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def page(request: pytest.FixtureRequest) -> str:
 
 
 def focus(browser: Browser, selector: str) -> None:
-    """Presses Tab until an element has the focus."""
+    """Press Tab until an element has the focus."""
     for _ in range(200):
         browser.press("Tab")
         if browser.evaluate(f"document.activeElement.matches({selector!r})"):
@@ -205,17 +205,17 @@ def test_hostile_names_stay_text(browser: Browser, report: str) -> None:
 def test_the_policy_stops_a_script_that_is_not_ours(browser: Browser, report: str) -> None:
     browser.open(report.replace("</main>", "<script>document.title = 'broken'</script></main>"))
     assert browser.evaluate("document.title") != "broken"
-    assert any("Content Security Policy" in said for said in browser.complaints)
+    assert any("Content Security Policy" in complaint for complaint in browser.complaints)
 
 
 def test_the_plots_are_there_without_script_and_in_print(browser: Browser, report: str) -> None:
     browser.open(report, script=False)
-    drawn = "[...document.querySelectorAll('.plot path.line, .plot circle.dot')].filter(p => p.getBBox().width).length"
-    assert browser.evaluate(drawn) > 20
+    count = "[...document.querySelectorAll('.plot path.line, .plot circle.dot')].filter(p => p.getBBox().width).length"
+    assert browser.evaluate(count) > 20
     assert browser.evaluate("document.querySelector('.explorer').checkVisibility()") is False
     browser.open(report)
     browser.media(printed=True)
-    assert browser.evaluate(drawn) > 20
+    assert browser.evaluate(count) > 20
     assert browser.evaluate("document.querySelector('.explorer').checkVisibility()") is False
     assert browser.evaluate("document.querySelector('nav').checkVisibility()") is False
 
