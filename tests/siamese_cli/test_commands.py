@@ -217,7 +217,10 @@ def test_show_and_promote(project: Project, model: str, tracking: str, tmp_path:
 
 def test_an_unknown_model_is_named(project: Project, tracking: str, pictures: list[Path]) -> None:
     image = str(pictures[0])
-    for name, message in (("models:/nobody@champion", "nobody"), ("nowhere", "neither a folder of a verifier nor a registered model")):
+    for name, message in (
+        ("models:/nobody@champion", "nobody"),
+        ("nowhere", "neither a folder of a verifier nor a registered model"),
+    ):
         done = project.run("siamese", "verify", "--model", name, image, image, MLFLOW_TRACKING_URI=tracking)
         assert done.returncode == 2
         assert message in done.stderr
