@@ -12,7 +12,7 @@ import numpy as np
 from siamese_core.arrays import Embeddings, Pixels
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.data.images import ImageSource, load_image
-from siamese_core.errors import ModelError
+from siamese_core.errors import ModelError, UnreadableImageError
 from siamese_core.network.embedding import embed
 from siamese_core.network.trained import TrainedEncoder
 
@@ -85,7 +85,13 @@ class Verifier:
         Raises:
             UnreadableImageError: An image cannot be decoded.
         """
-        return self.embed_prepared([load_image(image, self.trained.images) for image in images])
+        return self.embed_prepared([self._prepare(image) for image in images])
+
+    def _prepare(self, image: ImageSource) -> Pixels:
+        try:
+            return load_image(image, self.trained.images)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(f"{image}: {error}" if isinstance(image, str | Path) else str(error)) from error
 
     def embed_prepared(self, pixels: Sequence[Pixels]) -> Embeddings:
         """Embed what `load_image` returned with this model's image configuration.

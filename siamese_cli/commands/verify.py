@@ -30,8 +30,6 @@ def verify(output: Output, image_a: Path, image_b: Path, operating_point: str | 
     from siamese_cli.models import load_verifier
 
     verifier = load_verifier(model)
-    for image in (image_a, image_b):
-        _check_readable(image)
     result = verifier.verify(image_a, image_b, operating_point)
     word, sign = ("same", "<") if result.same else ("different", "≥")
     output.answer(
@@ -40,14 +38,3 @@ def verify(output: Output, image_a: Path, image_b: Path, operating_point: str | 
         f"probability of the same identity {result.probability:.1%}",
     )
     return ExitCode.DONE if result.same else ExitCode.NO
-
-
-def _check_readable(path: Path) -> None:
-    """Name the file, where `Verifier.verify` gives the reason alone."""
-    from siamese_core.data.images import read_file
-    from siamese_core.errors import UnreadableImageError
-
-    try:
-        read_file(path)
-    except UnreadableImageError as error:
-        raise UnreadableImageError(f"{path}: {error}") from None

@@ -108,7 +108,7 @@ def read_file(path: Path) -> bytes:
     """
     try:
         if not path.exists():
-            raise UnreadableImageError("broken link" if path.is_symlink() else f"no such file: {path}")
+            raise UnreadableImageError("broken link" if path.is_symlink() else "no such file")
         if not path.is_file():
             raise UnreadableImageError("a folder, not a file" if path.is_dir() else "not a regular file")
         return path.read_bytes()

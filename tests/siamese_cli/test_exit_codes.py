@@ -1,0 +1,183 @@
+"""The table of exit codes: `verify` ends with 0 same, 1 different, 2 anything else, whatever happens."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamese_cli.main import main
+from siamese_core.calibration.operating_points import calibrate
+from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
+from siamese_core.metrics.pairs import PairDistances
+from siamese_core.network.encoders import make_encoder
+from siamese_core.network.trained import TrainedEncoder
+from siamese_core.verifier import Verifier
+
+SAME, DIFFERENT, TROUBLE = 0, 1, 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with random weights, and three pictures beside it."""
+    folder = tmp_path_factory.mktemp("verify")
+    encoder, images = EncoderConfig(width=8, embedding_dim=8), ImageConfig(size=16, color="grey")
+    history = [{"step": 1, "validation_eer": 0.5}]
+    trained = TrainedEncoder(make_encoder(encoder, 1, 0).state_dict(), encoder, images, history, 1, [])
+    rng = np.random.default_rng(0)
+    identities = np.arange(400) % 40
+    distances = PairDistances(
+        genuine=rng.uniform(0, 1e-3, 400),
+        impostor=rng.uniform(1e-4, 2e-3, 4000),
+        genuine_identity=identities,
+        impostor_identities=np.stack([np.arange(4000) % 40, (np.arange(4000) + 1 + np.arange(4000) // 40) % 40], 1),
+        identities=40,
+    )
+    Verifier(trained, calibrate(distances, CalibrationConfig(bootstrap=20), 400, 0)).save(folder / "model")
+    for name, pixels in {"dark": np.zeros((16, 16)), "noise": rng.integers(0, 256, (16, 16))}.items():
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{name}.png")
+    (folder / "text.png").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def broken(folder: Path, tmp_path: Path) -> Path:
+    """A copy to break."""
+    return Path(shutil.copytree(folder / "model", tmp_path / "broken"))
+
+
+def verify(folder: Path, *options: object, model: Path | str | None = None, second: str = "dark.png") -> int:
+    images = [str(folder / "dark.png"), str(folder / second)]
+    return main(["verify", *images, "--model", str(model or folder / "model"), *map(str, options)])
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+BREAKS: dict[str, Callable[[Path], object]] = {
+    "no weights": lambda model: (model / "encoder.safetensors").unlink(),
+    "cut weights": lambda model: cut(model / "encoder.safetensors"),
+    "no thresholds": lambda model: (model / "calibration.json").unlink(),
+    "cut thresholds": lambda model: cut(model / "calibration.json"),
+    "empty thresholds": lambda model: (model / "calibration.json").write_text("{}"),
+    "another format": lambda model: (model / "calibration.json").write_text('{"format": 99}'),
+    "another network": lambda model: (model / "encoder.json").write_text(
+        (model / "encoder.json").read_text().replace('"width": 8', '"width": 16')
+    ),
+    "no configuration": lambda model: (model / "encoder.json").write_text("[]"),
+    "a folder for a file": lambda model: ((model / "encoder.json").unlink(), (model / "encoder.json").mkdir()),
+}
+
+
+def test_same_and_different(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(folder) == SAME
+    assert verify(folder, second="noise.png") == DIFFERENT
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["same", "different"]
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_damaged_model_is_trouble_in_one_line(
+    broken: Path, folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    BREAKS[name](broken)
+    assert verify(folder, model=broken) == TROUBLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("siamese verify: ")
+    assert len(err.splitlines()) == 1, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Missing argument"),
+        (["a.png"], "Missing argument"),
+        (["a.png", "b.png", "c.png"], "unexpected extra argument"),
+        (["--modell", "x", "a.png", "b.png"], "--model"),
+        (["a.png", "b.png", "--model"], "requires an argument"),
+    ],
+)
+def test_wrong_usage_is_trouble(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", *arguments]) == TROUBLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("second", "options", "words"),
+    [
+        ("text.png", [], "text.png: not an image"),
+        ("nobody.png", [], "nobody.png: no such file"),
+        (".", [], "a folder, not a file"),
+        ("dark.png", ["--operating-point", "fmr_1e-9"], "No operating point 'fmr_1e-9'"),
+    ],
+)
+def test_a_question_without_an_answer_is_trouble(
+    folder: Path, second: str, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(folder, *options, second=second) == TROUBLE
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9", "sqlite:////nowhere/mlflow.db", "nonsense://x"], ids=["dead", "absent", "nonsense"]
+)
+def test_a_registry_that_does_not_answer_is_trouble(
+    folder: Path, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert verify(folder, model="people") == TROUBLE
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("lightning"), MemoryError(), KeyboardInterrupt(), SystemExit(1), OSError()]
+)
+def test_an_exception_that_nobody_expected_is_trouble(
+    folder: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Verifier, "verify", fail)
+    assert verify(folder) == TROUBLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    monkeypatch.setenv("SIAMESE_DEBUG", "1")
+    assert verify(folder) == TROUBLE
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_json_is_one_document_for_answers_and_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(folder, "--json") == SAME
+    assert json.loads(capsys.readouterr().out)["same"] is True
+    assert verify(folder, "--json", second="text.png") == TROUBLE
+    assert "not an image" in json.loads(capsys.readouterr().out)["error"]
+    assert main(["verify", "--json"]) == TROUBLE
+    assert "Missing argument" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_nobody_reads_the_answer(folder: Path) -> None:
+    """A closed pipe and a full disk are neither `same` nor `different`."""
+    images = [str(folder / "dark.png"), str(folder / "noise.png")]
+    command = [sys.executable, "-m", "siamese_cli.main", "verify", *images, "--model", str(folder / "model")]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL).returncode == TROUBLE
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert subprocess.run(command, stdout=writer, stderr=subprocess.DEVNULL).returncode == TROUBLE
+    os.close(writer)
+
+
+def test_a_misspelt_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verfy", "a", "b"]) == TROUBLE
+    assert "verify" in capsys.readouterr().err
