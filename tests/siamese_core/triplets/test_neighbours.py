@@ -160,11 +160,12 @@ def test_auto_is_exact_up_to_the_measured_size_and_on_a_gpu() -> None:
 
 
 def test_without_faiss_auto_stays_exact_and_says_what_would_be_faster(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     monkeypatch.setattr(siamese_core.triplets.neighbours, "find_spec", lambda _: None)
     assert choose_search("auto", 10**6, 10**6, CPU) == "exact"
-    assert "pip install 'siamese-pipelines[search]'" in capsys.readouterr().out
+    assert "pip install 'siamese-pipelines[search]'" in caplog.text
     with pytest.raises(ConfigError, match=r"'ivf' needs FAISS.*pip install 'siamese-pipelines\[search\]'"):
         choose_search("ivf", 10, 10, CPU)
 
