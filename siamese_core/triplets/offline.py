@@ -22,7 +22,7 @@ from siamese_core.network.encoders import Encoder
 from siamese_core.pictures import grid
 from siamese_core.progress import Progress, track
 from siamese_core.triplets.distances import paired_squared_distances
-from siamese_core.triplets.neighbours import choose_search, find_nearest, search_units
+from siamese_core.triplets.neighbours import choose_search, find_nearest
 
 # Anchors and images of one comparison: 8 MB of distances, whatever the number of images.
 _BLOCK, _TILE = 512, 4096
@@ -162,7 +162,7 @@ def neighbour_graph(
     centres = torch.from_numpy(identity_means(embeddings, labels)).to(device)  # (I, D)
     k = min(config.neighbours, len(names) - 1)
     search = choose_search(config.search, len(names), len(names), centres.device)
-    with track("neighbour graph", search_units(len(names), len(names), search), "identities") as progress:
+    with track("neighbour graph", len(names), "identities") as progress:
         distances, nearest = find_nearest(centres, centres, k + 1, search, progress.advance)
     distances, nearest = _without_itself(distances.cpu(), nearest.cpu())
     owner = np.repeat(np.arange(len(names)), k)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import siamese_core.triplets.neighbours
 from siamese_core.config import TripletConfig
 from siamese_core.errors import ConfigError, DataError
-from siamese_core.triplets.neighbours import choose_search, find_nearest, nearest, search_units
+from siamese_core.triplets.neighbours import choose_search, find_nearest, nearest
 
 CPU = torch.device("cpu")
 needs_faiss = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="needs the extra 'search'")
@@ -64,17 +64,16 @@ def test_any_size_and_any_k(queries: int, points: int, dim: int, data: st.DataOb
 
 
 @pytest.mark.usefixtures("precision")
-def test_points_are_merged_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(siamese_core.triplets.neighbours, "_CHUNK", 700)
-    monkeypatch.setattr(siamese_core.triplets.neighbours, "_TILE", 64)
-    monkeypatch.setattr(siamese_core.triplets.neighbours, "_BLOCK", 16)
+def test_points_are_merged_across_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_TILE": 128, "_QUERIES": 16, "_SCORES": 1024, "_RANKED": 8}.items():
+        monkeypatch.setattr(siamese_core.triplets.neighbours, name, value)
     done: list[int] = []
     points = identities(300, 6, 16, 0.5)
-    # Each chunk is nearer to the first query than the one before: every chunk displaces the last one's.
+    # Each tile is nearer to the first query than the one before: every tile displaces the last one's.
     order = points @ points[0]
     check(points[:40], points[order.argsort()], 5)
     nearest(points[:40], points, 5, done.append)
-    assert sum(done) == search_units(40, 1800) == 120
+    assert sum(done) == 40
 
 
 @pytest.mark.usefixtures("precision")
