@@ -26,7 +26,7 @@ class PairsAnswer:
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON values."""
-        return {"pairs": str(self.file), **self.result.as_json()}
+        return {"pairs": str(self.file), **asdict(self.result)}
 
     def describe(self) -> str:
         """The result as a small table."""

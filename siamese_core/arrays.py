@@ -35,13 +35,14 @@ def check_embeddings(embeddings: npt.NDArray[np.floating]) -> None:
         raise DataError(f"{bad} of {len(embeddings)} embeddings are not finite numbers.")
 
 
-def check_finite(distances: Distances, kind: str) -> None:
-    """Refuse distances that cannot be measured.
+def check_finite(**distances: Distances) -> None:
+    """Refuse distances that cannot be measured, given by the kind of their pairs: `genuine`, `impostor`.
 
     Raises:
-        DataError: There are no distances, or not all of them are finite.
+        DataError: There are no distances of a kind, or not all of them are finite.
     """
-    if len(distances) == 0:
-        raise DataError(f"There are no {kind} pairs.")
-    if not np.isfinite(distances).all():
-        raise DataError(f"{int((~np.isfinite(distances)).sum())} {kind} distances are not finite numbers.")
+    for kind, values in distances.items():
+        if len(values) == 0:
+            raise DataError(f"There are no {kind} pairs.")
+        if bad := np.count_nonzero(~np.isfinite(values)):
+            raise DataError(f"{bad} {kind} distances are not finite numbers.")

@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Indices, check_finite
-from siamese_core.metrics.pairs import PairDistances, Pairs
+from siamese_core.metrics.pairs import PairDistances, Pairs, dyad_keys
 
 _NORMAL_DRAWS = 20_000
 Influence = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ class Concentration:
     def of(cls, genuine_identity: Indices, impostor_identities: Indices) -> Self:
         """The concentration of pairs, by their identities, (G,) and (M, 2) int64."""
         count = int(max(genuine_identity.max(), impostor_identities.max())) + 1
-        _, of_dyad = np.unique(_dyad_keys(impostor_identities, count), return_counts=True)
+        _, of_dyad = np.unique(dyad_keys(impostor_identities, count), return_counts=True)
         return cls(
             _squared_shares(np.bincount(genuine_identity), len(genuine_identity)),
             _squared_shares(np.bincount(impostor_identities.ravel()), len(impostor_identities)),
@@ -147,8 +147,7 @@ class IdentityEvidence:
         Raises:
             DataError: There are no genuine or no impostor pairs, or a distance is not finite.
         """
-        check_finite(distances.genuine, "genuine")
-        check_finite(distances.impostor, "impostor")
+        check_finite(genuine=distances.genuine, impostor=distances.impostor)
         self._distances, self._to_come = distances, new
 
     @cached_property
@@ -162,7 +161,7 @@ class IdentityEvidence:
     @cached_property
     def _dyads(self) -> tuple[Indices, Indices, Indices]:
         """(Q,) keys of the pairs of identities, (M,) the place of each impostor pair among them, (Q,) pairs of each."""
-        keys = _dyad_keys(self._distances.impostor_identities, self._distances.identities)
+        keys = dyad_keys(self._distances.impostor_identities, self._distances.identities)
         return np.unique(keys, return_inverse=True, return_counts=True)
 
     def fnmr(self, threshold: float) -> Evidence:
@@ -229,12 +228,6 @@ def _deviation(errors: Indices, pairs: Indices) -> tuple[float, Influence]:
     """The rate, and what each group of pairs adds to its deviation (the rate is a ratio of two sums)."""
     rate = errors.sum() / pairs.sum()
     return float(rate), (errors - rate * pairs) / pairs.sum()
-
-
-def _dyad_keys(identities: Indices, count: int) -> Indices:
-    """(M,): a number for each pair of identities, (M, 2), in whichever order."""
-    keys: Indices = np.sort(identities, axis=1) @ np.array([count, 1])
-    return keys
 
 
 def _squared_shares(pairs: Indices, total: int) -> float:

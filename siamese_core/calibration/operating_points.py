@@ -318,8 +318,8 @@ def _measure(
 
 
 def _nearest_supported(points: dict[str, OperatingPoint]) -> str:
-    targeted = [point for point in points.values() if point.target_fmr is not None]
-    return min(targeted, key=lambda point: point.target_fmr or 1.0).name if targeted else "eer"
+    """The name of the lowest target, or of the EER, which comes first, where there is none."""
+    return min(points.values(), key=lambda point: point.target_fmr or 1.0).name
 
 
 def _fit_probability(distances: PairDistances) -> tuple[float, float]:

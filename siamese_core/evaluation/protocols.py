@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.evaluation.results import PointResult
 from siamese_core.metrics.bootstrap import IdentityBootstrap
-from siamese_core.metrics.pairs import PairDistances, Pairs, pair_distances
+from siamese_core.metrics.pairs import PairDistances, Pairs, dyad_keys, pair_distances
 from siamese_core.metrics.rates import Rate, area_under_roc, best_accuracy, equal_error_rate, fmr_at, fnmr_at, roc
 from siamese_core.network.embedding import Embedder
 
@@ -99,10 +98,6 @@ class PairsResult:
             flat[f"pairs_accuracy_at_{name}"] = point.accuracy
         return flat
 
-    def as_json(self) -> dict[str, Any]:
-        """Values that JSON can hold."""
-        return asdict(self)
-
 
 def evaluate_pairs(
     embeddings: npt.NDArray[np.floating],
@@ -130,6 +125,7 @@ def evaluate_pairs(
         DataError: A distance is not finite.
     """
     labels, identities = _identities(pair_list)
+    folds, same = pair_list.folds, pair_list.same
     distances = _distances(embeddings, pair_list, labels)
     curve = roc(distances.genuine, distances.impostor)
     if identities is None:
@@ -148,7 +144,7 @@ def evaluate_pairs(
         auc=area_under_roc(distances.genuine, distances.impostor),
         default=calibration.default,
         points=measure_points(calibration.thresholds, rates),
-        k_fold=None if pair_list.folds is None else _k_fold(distances, pair_list),
+        k_fold=None if folds is None else k_fold_accuracy(distances, folds[same], folds[~same]),
     )
 
 
@@ -221,19 +217,11 @@ def _distances(embeddings: npt.NDArray[np.floating], pair_list: PairList, labels
     return pair_distances(embeddings, Pairs(genuine, impostor, labels, len(genuine), len(impostor)))
 
 
-def _k_fold(distances: PairDistances, pair_list: PairList) -> KFold:
-    assert pair_list.folds is not None
-    return k_fold_accuracy(distances, pair_list.folds[pair_list.same], pair_list.folds[~pair_list.same])
-
-
 def _wilson_rates(distances: PairDistances, confidence: float) -> Rates:
     def rates(threshold: float) -> tuple[Rate, Rate]:
-        matches = int((distances.impostor < threshold).sum())
-        misses = int((distances.genuine >= threshold).sum())
-        return (
-            wilson(matches, len(distances.impostor), confidence),
-            wilson(misses, len(distances.genuine), confidence),
-        )
+        matches, misses = distances.impostor < threshold, distances.genuine >= threshold
+        fmr, fnmr = (wilson(int(errors.sum()), len(errors), confidence) for errors in (matches, misses))
+        return fmr, fnmr
 
     return rates
 
@@ -241,7 +229,7 @@ def _wilson_rates(distances: PairDistances, confidence: float) -> Rates:
 def _bootstrap_rates(distances: PairDistances, confidence: float, resamples: int, seed: int) -> Rates:
     count = max(100, min(resamples, _MAX_WEIGHTS // distances.identities))
     bootstrap = IdentityBootstrap.of(distances, confidence, count, seed)
-    compared = _compared_identities(distances)
+    compared = len(np.unique(dyad_keys(distances.impostor_identities, distances.identities)))
 
     def rates(threshold: float) -> tuple[Rate, Rate]:
         fmr, fnmr = bootstrap.rates(threshold)
@@ -249,9 +237,3 @@ def _bootstrap_rates(distances: PairDistances, confidence: float, resamples: int
         return replace(fmr, high=max(fmr.high, min(1.0, 3 / compared))) if fmr.errors == 0 else fmr, fnmr
 
     return rates
-
-
-def _compared_identities(distances: PairDistances) -> int:
-    """The number of pairs of identities behind the impostor pairs."""
-    keys = np.sort(distances.impostor_identities, axis=1) @ np.array([distances.identities, 1])
-    return len(np.unique(keys))

@@ -90,8 +90,7 @@ class IdentityBootstrap:
         Raises:
             DataError: One kind of pairs is missing, or a distance is not finite.
         """
-        check_finite(distances.genuine, "genuine")
-        check_finite(distances.impostor, "impostor")
+        check_finite(genuine=distances.genuine, impostor=distances.impostor)
         self.distances, self.resamples = distances, resamples
         self._confidence = confidence
 

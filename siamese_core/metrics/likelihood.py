@@ -27,9 +27,9 @@ def cllr(genuine: LogRatios, impostor: LogRatios) -> float:
     Raises:
         DataError: One kind of pairs is missing, or a value is not finite.
     """
-    check_finite(genuine, "genuine")
-    check_finite(impostor, "impostor")
-    return _cost(genuine, impostor)
+    check_finite(genuine=genuine, impostor=impostor)
+    bits = np.logaddexp(0, -genuine).mean() + np.logaddexp(0, impostor).mean()
+    return float(bits / 2 / np.log(2))
 
 
 def min_cllr(genuine: npt.NDArray[np.float64], impostor: npt.NDArray[np.float64]) -> float:
@@ -45,18 +45,12 @@ def min_cllr(genuine: npt.NDArray[np.float64], impostor: npt.NDArray[np.float64]
     Raises:
         DataError: One kind of pairs is missing, or a distance is not finite.
     """
-    check_finite(genuine, "genuine")
-    check_finite(impostor, "impostor")
+    check_finite(genuine=genuine, impostor=impostor)
     posterior, genuine_in, impostor_in = _pooled(genuine, impostor)
     # An empty kind weighs 0, whatever its logarithm.
     genuine_bits = genuine_in @ -np.log2(np.where(genuine_in > 0, posterior, 1))
     impostor_bits = impostor_in @ -np.log2(np.where(impostor_in > 0, 1 - posterior, 1))
     return float(genuine_bits + impostor_bits) / 2
-
-
-def _cost(genuine: LogRatios, impostor: LogRatios) -> float:
-    bits = np.logaddexp(0, -genuine).mean() + np.logaddexp(0, impostor).mean()
-    return float(bits / 2 / np.log(2))
 
 
 def _pooled(genuine: LogRatios, impostor: LogRatios) -> tuple[LogRatios, LogRatios, LogRatios]:

@@ -131,6 +131,12 @@ def distances_of(embeddings: npt.NDArray[np.floating], pairs: Indices) -> Distan
     return result
 
 
+def dyad_keys(identities: Indices, count: int) -> Indices:
+    """(M,): a number for each pair of the `count` identities, (M, 2), in whichever order."""
+    keys: Indices = np.sort(identities, axis=1) @ np.array([count, 1])
+    return keys
+
+
 def _genuine(labels: Indices, numbers: Indices) -> Indices:
     """Genuine pairs by their numbers: identity after identity, (0, 1), (0, 2) … (1, 2) …; (G, 2) int64.
 

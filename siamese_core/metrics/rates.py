@@ -59,7 +59,7 @@ def fmr_at(impostor: Distances, threshold: float) -> float:
     Raises:
         DataError: There are no distances, or not all of them are finite.
     """
-    check_finite(impostor, "impostor")
+    check_finite(impostor=impostor)
     return float(np.mean(impostor < threshold))
 
 
@@ -69,7 +69,7 @@ def fnmr_at(genuine: Distances, threshold: float) -> float:
     Raises:
         DataError: There are no distances, or not all of them are finite.
     """
-    check_finite(genuine, "genuine")
+    check_finite(genuine=genuine)
     return float(np.mean(genuine >= threshold))
 
 
@@ -87,9 +87,9 @@ def threshold_at_fmr(impostor: Distances, target: float) -> float:
     Raises:
         DataError: There are no distances, or not all of them are finite.
     """
-    check_finite(impostor, "impostor")
-    allowed = int(np.floor(target * len(impostor) * (1 + 1e-12)))
-    return float(np.partition(impostor, min(allowed, len(impostor) - 1))[min(allowed, len(impostor) - 1)])
+    check_finite(impostor=impostor)
+    place = min(int(np.floor(target * len(impostor) * (1 + 1e-12))), len(impostor) - 1)
+    return float(np.partition(impostor, place)[place])
 
 
 def roc(genuine: Distances, impostor: Distances) -> Roc:
@@ -98,8 +98,7 @@ def roc(genuine: Distances, impostor: Distances) -> Roc:
     Raises:
         DataError: One kind of pairs is missing, or a distance is not finite.
     """
-    check_finite(genuine, "genuine")
-    check_finite(impostor, "impostor")
+    check_finite(genuine=genuine, impostor=impostor)
     genuine, impostor = np.sort(genuine), np.sort(impostor)
     every = np.sort(np.concatenate([genuine, impostor]), kind="stable")  # which merges what is in order already
     thresholds = every[np.append(True, every[1:] != every[:-1])]
@@ -139,8 +138,7 @@ def area_under_roc(genuine: Distances, impostor: Distances) -> float:
     Raises:
         DataError: One kind of pairs is missing, or a distance is not finite.
     """
-    check_finite(genuine, "genuine")
-    check_finite(impostor, "impostor")
+    check_finite(genuine=genuine, impostor=impostor)
     ordered = np.sort(impostor)
     below = np.searchsorted(ordered, genuine, side="left")
     up_to = np.searchsorted(ordered, genuine, side="right")
@@ -156,7 +154,6 @@ def sensitivity_index(genuine: Distances, impostor: Distances) -> float | None:
     Raises:
         DataError: One kind of pairs is missing, or a distance is not finite.
     """
-    check_finite(genuine, "genuine")
-    check_finite(impostor, "impostor")
+    check_finite(genuine=genuine, impostor=impostor)
     spread = float(np.sqrt((genuine.var() + impostor.var()) / 2))
     return float(abs(impostor.mean() - genuine.mean()) / spread) if spread > 0 else None
