@@ -1,4 +1,4 @@
-"""The ROC over *all* pairs of N embeddings, without holding their N² distances.
+"""All pairs of N embeddings, counted without holding their N² distances: thresholds at a low FMR.
 
 Distances are counted in bins, tile by tile of the distance matrix, and the smallest impostor distances are kept as
 they are: at a low FMR a threshold is exact. What has been counted is a small value, and two of them merge, so tiles,
@@ -20,10 +20,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from siamese_core.arrays import Distances, Indices
+from siamese_core.arrays import Distances, Indices, check_embeddings
 from siamese_core.errors import DataError
 from siamese_core.metrics.pairs import distances_of
-from siamese_core.metrics.rates import Roc
 
 BINS = 2**16
 
@@ -83,56 +82,14 @@ class PairCounts:
         Raises:
             DataError: There are no impostor pairs.
         """
-        total = _total(self.impostor, "impostor")
+        total = int(self.impostor.sum())
+        if not total:
+            raise DataError("There are no impostor pairs.")
         rank = min(int(np.floor(target * total * (1 + 1e-12))), total - 1)
         if rank < len(self.nearest):
             return float(self.nearest[rank])
         place = int(np.searchsorted(self.impostor.cumsum(), rank, side="right"))
         return max(place * self.top / BINS, float(self.nearest[-1]))
-
-    def fmr_at(self, threshold: float) -> float:
-        """Share of impostor distances below the threshold.
-
-        Exact up to the last of the `nearest` and at the edges of bins; elsewhere the bin that the threshold divides
-        is left out.
-
-        Raises:
-            DataError: There are no impostor pairs.
-        """
-        total = _total(self.impostor, "impostor")
-        exactly = int(np.searchsorted(self.nearest, threshold, side="left"))
-        below = exactly if exactly < len(self.nearest) else max(exactly, _below(self.impostor, threshold, self.top))
-        return below / total
-
-    def fnmr_at(self, threshold: float) -> float:
-        """Share of genuine distances at or above the threshold, the whole bin that it divides among them.
-
-        Raises:
-            DataError: There are no genuine pairs.
-        """
-        return 1 - _below(self.genuine, threshold, self.top) / _total(self.genuine, "genuine")
-
-    def roc(self) -> Roc:
-        """FMR and FNMR at the edges of the bins, where one of them changes: for `metrics.equal_error_rate` and plots.
-
-        Raises:
-            DataError: One kind of pairs is missing.
-        """
-        impostor, genuine = _total(self.impostor, "impostor"), _total(self.genuine, "genuine")
-        filled = np.flatnonzero(self.impostor + self.genuine)
-        fmr = np.append(0, self.impostor[filled].cumsum() / impostor)
-        fnmr = np.append(1, 1 - self.genuine[filled].cumsum() / genuine)
-        return Roc(np.append(filled[0], filled + 1) * self.top / BINS, fmr, fnmr)
-
-    def area_under_roc(self) -> float:
-        """The probability that a genuine pair is nearer than an impostor pair; those of one bin count half.
-
-        Raises:
-            DataError: One kind of pairs is missing.
-        """
-        impostor, genuine = _total(self.impostor, "impostor"), _total(self.genuine, "genuine")
-        before = self.impostor.cumsum() - self.impostor / 2
-        return float(1 - (self.genuine / genuine) @ (before / impostor))
 
 
 def count_pairs(
@@ -213,8 +170,7 @@ def _check(embeddings: Tensor, labels: Indices, keep: int, top: float) -> None:
         raise DataError(f"{len(embeddings)} embeddings, {len(labels)} labels, keep = {keep}: need N, N and at least 1.")
     longest = float((embeddings.float() ** 2).sum(1).max())  # what is not finite stays so
     if not np.isfinite(longest):
-        bad = int((~torch.isfinite(embeddings).all(1)).sum())
-        raise DataError(f"{bad} of {len(embeddings)} embeddings are not finite numbers.")
+        check_embeddings(embeddings.cpu().numpy())
     if 4 * longest > top * (1 + 1e-4):
         raise DataError(f"Distances may be up to {4 * longest:g}, more than top = {top:g}; pass a larger top.")
 
@@ -266,15 +222,3 @@ def _nearest_of_tile(tile: Tensor, limit: float, keep: int, slack: float) -> Ind
         near = tile[pairs[:, 0], pairs[:, 1]]
         pairs = pairs[near <= near.kthvalue(keep).values + slack]
     return pairs.cpu().numpy()
-
-
-def _below(counts: Indices, threshold: float, top: float) -> int:
-    """Pairs in the bins that are whole below the threshold."""
-    return int(counts[: max(int(np.floor(threshold * BINS / top)), 0)].sum())
-
-
-def _total(counts: Indices, kind: str) -> int:
-    total = int(counts.sum())
-    if not total:
-        raise DataError(f"There are no {kind} pairs.")
-    return total

@@ -12,7 +12,7 @@ from siamese_core.errors import DataError
 from siamese_core.metrics import all_pairs
 from siamese_core.metrics.all_pairs import BINS, PairCounts, count_pairs
 from siamese_core.metrics.pairs import PairDistances, make_pairs, pair_distances
-from siamese_core.metrics.rates import area_under_roc, equal_error_rate, fmr_at, fnmr_at, roc, threshold_at_fmr
+from siamese_core.metrics.rates import fmr_at, threshold_at_fmr
 
 BIN = 4 / BINS
 
@@ -57,23 +57,8 @@ def test_thresholds_are_exact_in_the_tail_and_within_a_bin_beyond() -> None:
         threshold, expected = found.threshold_at_fmr(target), threshold_at_fmr(impostor, target)
         if target * len(impostor) < 500:
             assert threshold == expected
-            assert found.fmr_at(threshold) == fmr_at(impostor, threshold)
         assert expected - 1.01 * BIN <= threshold <= expected + 1e-5
-        assert found.fmr_at(threshold) <= target
-
-
-def test_rates_curve_and_area_agree_with_the_exact_ones() -> None:
-    x, labels = people(40, 8)
-    found, distances = count_pairs(x, labels, 10), every_pair(x, labels)
-    exact = roc(distances.genuine, distances.impostor)
-    assert equal_error_rate(found.roc())[0] == pytest.approx(equal_error_rate(exact)[0], abs=2e-3)
-    expected = area_under_roc(distances.genuine, distances.impostor)
-    assert found.area_under_roc() == pytest.approx(expected, abs=1e-4)
-    for threshold in (0.0, 0.4, 1.0, 1.7, 4.0):
-        low, high = (fmr_at(distances.impostor, threshold + step) for step in (-BIN, BIN))
-        assert low <= found.fmr_at(threshold) <= high
-        low, high = (fnmr_at(distances.genuine, threshold + step) for step in (BIN, -BIN))
-        assert low - 1e-12 <= found.fnmr_at(threshold) <= high + 1e-12
+        assert fmr_at(impostor, threshold) <= target
 
 
 @settings(max_examples=15)
@@ -109,11 +94,12 @@ def test_contract_with_ties(data: st.DataObject) -> None:
 def test_all_equal_one_pair_and_perfect_separation() -> None:
     same = count_pairs(torch.ones(300, 4) / 2, np.arange(300) // 3, keep=7)
     assert same.nearest.tolist() == [0] * 7
-    assert (same.threshold_at_fmr(0.5), same.area_under_roc()) == (0, 0.5)
+    assert same.threshold_at_fmr(0.5) == 0
+    assert np.flatnonzero(same.genuine).tolist() == np.flatnonzero(same.impostor).tolist() == [0]
     pair = count_pairs(torch.eye(2), np.array([0, 1]))
     assert (pair.nearest.tolist(), pair.threshold_at_fmr(0.9)) == ([2], 2)
     apart = count_pairs(torch.eye(3)[[0, 0, 1, 1]], np.array([0, 0, 1, 1]))
-    assert (apart.area_under_roc(), equal_error_rate(apart.roc())[0]) == (1, 0)
+    assert np.flatnonzero(apart.genuine).max() < np.flatnonzero(apart.impostor).min()
 
 
 def test_nearly_equal_embeddings_keep_their_exact_order() -> None:
@@ -143,8 +129,5 @@ def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(DataError, match="do not merge"):
         PairCounts.none(5, 4.0).merge(PairCounts.none(6, 4.0))
     nothing = count_pairs(x, np.zeros(20, np.int64))
-    for figure in (nothing.roc, nothing.area_under_roc, lambda: nothing.threshold_at_fmr(0.1)):
-        with pytest.raises(DataError, match="no impostor pairs"):
-            figure()
-    with pytest.raises(DataError, match="no genuine pairs"):
-        count_pairs(x, np.arange(20)).fnmr_at(0.5)
+    with pytest.raises(DataError, match="no impostor pairs"):
+        nothing.threshold_at_fmr(0.1)
