@@ -30,18 +30,15 @@ def pixel_vectors(images: Pixels, rows: Indices) -> Vectors:
 
     Args:
         images: (N, H, W, C) uint8.
-        rows: (n,) which of them.
+        rows: (n,) which of them; up to `BLOCK`, since all are held as floats.
 
     Returns:
         (n, D) float32 of length 1 (0 for a blank image).
     """
     stride = max(1, images.shape[1] // _PIXEL_SIDE)
-    side = images.shape[1] // stride * stride
-    vectors = np.empty((len(rows), (side // stride) ** 2), np.float32)
-    for start in range(0, len(rows), BLOCK):
-        block = images[rows[start : start + BLOCK]][:, :side, :side].mean(axis=3, dtype=np.float32)
-        pooled = block.reshape(len(block), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
-        vectors[start : start + len(block)] = pooled.reshape(len(block), -1)
+    side = images.shape[1] // stride
+    grey = images[rows][:, : side * stride, : side * stride].mean(axis=3, dtype=np.float32)
+    vectors = grey.reshape(len(rows), side, stride, side, stride).mean(axis=(2, 4)).reshape(len(rows), side**2)
     vectors -= vectors.mean(axis=1, keepdims=True)
     return _unit_length(vectors)
 
@@ -97,9 +94,8 @@ def _components(vectors: Vectors) -> tuple[Vectors, Vectors, Vectors]:
 
 
 def _project(images: Pixels, rows: Indices, mean: Vectors, axes: Vectors) -> Vectors:
-    """(n, components) float32 of length 1, in blocks."""
-    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-    return _unit_length(np.concatenate([(pixel_vectors(images, block) - mean) @ axes for block in blocks]))
+    """(n, components) float32 of length 1."""
+    return _unit_length((pixel_vectors(images, rows) - mean) @ axes)
 
 
 def _eer(distances: PairDistances) -> float:

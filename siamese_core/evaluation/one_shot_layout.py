@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -92,21 +92,13 @@ def _with_rivals(folders: Iterable[str]) -> set[str]:
 
 def _named_sources(names: list[str], labels: Indices) -> Indices | None:
     """(n,) sources by the end of the names, or None where the identities do not share them."""
-    ends = [PurePosixPath(name).stem.rpartition("_")[2] for name in names]
-    of_identity: dict[int, list[str]] = defaultdict(list)
-    for label, end in zip(labels.tolist(), ends, strict=True):
-        of_identity[label].append(end)
-    shared = {tuple(sorted(ends_of_one)) for ends_of_one in of_identity.values()}
-    if len(shared) > 1 or len(set(ends)) != len(next(iter(shared))):
-        return None
-    return labels_of(ends)[0]
+    sources, ends = labels_of([PurePosixPath(name).stem.rpartition("_")[2] for name in names])
+    combinations = len(np.unique(labels * len(ends) + sources))
+    return sources if combinations == len(labels) == (labels.max() + 1) * len(ends) else None
 
 
 def _numbered_sources(names: list[str], labels: Indices) -> Indices:
+    order = np.array(sorted(range(len(names)), key=lambda row: (labels[row], names[row])))
     sources = np.empty(len(names), np.int64)
-    count: Counter[int] = Counter()
-    for row in sorted(range(len(names)), key=lambda row: names[row]):
-        label = int(labels[row])
-        sources[row] = count[label]
-        count[label] += 1
+    sources[order] = np.arange(len(names)) - np.searchsorted(labels[order], labels[order])
     return sources
