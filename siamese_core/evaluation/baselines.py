@@ -95,7 +95,7 @@ def _components(vectors: Vectors) -> tuple[Vectors, Vectors, Vectors]:
 
 def _project(images: Pixels, rows: Indices, mean: Vectors, axes: Vectors) -> Vectors:
     """(n, components) float32 of length 1."""
-    return _unit_length((pixel_vectors(images, rows) - mean) @ axes)
+    return _unit_length(np.dot(pixel_vectors(images, rows) - mean, axes))
 
 
 def _eer(distances: PairDistances) -> float:

@@ -6,8 +6,8 @@ an image of each. Every pair is in exactly one cell of a column. A slice is a ce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,10 @@ class _Cells:
         """The error rate of the pairs of all cells."""
         return float(self.errors.sum() / self.pairs.sum())
 
+    def beside_all(self, cell: int) -> str:
+        """The error rate of a cell with pairs and that of all pairs, in words."""
+        return f"{self.errors[cell] / self.pairs[cell]:.2%}, in all pairs {self.overall():.2%}"
+
     def chance(self) -> Numbers:
         """(C,) one-sided p-values of "not worse than all pairs"; NaN where there are too few identities.
 
@@ -95,65 +99,36 @@ def measure_slices(
     Returns:
         Column by column, within-group slices first; between groups only where there are pairs.
     """
+    cells: list[_Cells] = []  # of the impostor and of the genuine pairs, column by column
     with track("measure groups", len(columns), "columns") as progress:
-        columns_of_cells = []
         for column in columns:
-            columns_of_cells.append(_ColumnCells.of(column, held_out, distances, threshold))
+            counted = column, held_out, distances, threshold
+            cells += [_impostor_cells(*counted), _genuine_cells(*counted)]
             progress.advance()
-    p_values = [cells.chance() for column in columns_of_cells for cells in (column.impostor, column.genuine)]
+    p_values = [each.chance() for each in cells]
     rejected = _holm(np.concatenate([[], *p_values]), 1 - held_out.confidence)
     worse = np.split(rejected, np.cumsum([len(p) for p in p_values]))
-    slices: list[Slice] = []
-    for i, cells in enumerate(columns_of_cells):
-        slices += cells.slices(worse[2 * i], worse[2 * i + 1], held_out.confidence)
-    return slices
+    return [
+        each
+        for i, column in enumerate(columns)
+        for each in _slices(column, held_out, cells[2 * i : 2 * i + 2], worse[2 * i : 2 * i + 2])
+    ]
 
 
-@dataclass(frozen=True)
-class _ColumnCells:
-    """The cells of a column, of both kinds of pairs.
-
-    Attributes:
-        column: Its groups.
-        labels: (N,) identities of the images.
-        impostor: Cells of the impostor pairs.
-        genuine: Cells of the genuine pairs.
-    """
-
-    column: Grouping
-    labels: Indices
-    impostor: _Cells
-    genuine: _Cells
-
-    @classmethod
-    def of(cls, column: Grouping, held_out: HeldOut, distances: PairDistances, threshold: float) -> Self:
-        """Count errors and pairs, as they are and in each resample."""
-        counted = column, held_out, distances, threshold
-        return cls(column, held_out.pairs.labels, _impostor_cells(*counted), _genuine_cells(*counted))
-
-    def slices(
-        self, false_matches: npt.NDArray[np.bool_], false_non_matches: npt.NDArray[np.bool_], confidence: float
-    ) -> list[Slice]:
-        """The slices, with a gap where (C,) FMR or FNMR is worse than in all pairs."""
-        first, second = _group_pairs(self.column)
-        present = _images(self.column, self.labels) > 0  # (I, K)
-        names, slices = self.column.names, []
-        for cell in np.argsort(first != second, kind="stable").tolist():
-            a, b = int(first[cell]), int(second[cell])
-            if a != b and not self.impostor.pairs[cell] and not self.genuine.pairs[cell]:
-                continue
-            fmr, fnmr = self.impostor.rate(cell, confidence), self.genuine.rate(cell, confidence)
-            words = [_worse("FMR", fmr, self.impostor)] if false_matches[cell] else []
-            words += [_worse("FNMR", fnmr, self.genuine)] if false_non_matches[cell] else []
+def _slices(
+    column: Grouping, held_out: HeldOut, cells: list[_Cells], worse: list[npt.NDArray[np.bool_]]
+) -> Iterator[Slice]:
+    """The slices of a column, with a gap where the FMR or FNMR of its (C,) cells is worse than in all pairs."""
+    first, second = _group_pairs(column)
+    present, names = _images(column, held_out.pairs.labels) > 0, column.names  # (I, K)
+    for cell in np.argsort(first != second, kind="stable").tolist():
+        a, b = int(first[cell]), int(second[cell])
+        fmr, fnmr = (kind.rate(cell, held_out.confidence) for kind in cells)
+        if a == b or fmr or fnmr:
+            told = zip(("FMR", "FNMR"), cells, worse, strict=True)
+            gap = "; ".join(f"{name} {kind.beside_all(cell)}" for name, kind, is_worse in told if is_worse[cell])
             identities = int((present[:, a] | present[:, b]).sum())
-            groups = self.column.column, names[a], names[b], self.column.source
-            slices.append(Slice(*groups, identities, fmr, fnmr, gap="; ".join(words)))
-        return slices
-
-
-def _worse(name: str, rate: Rate | None, cells: _Cells) -> str:
-    assert rate is not None, "only cells with pairs are tested"
-    return f"{name} {rate.value:.2%}, in all pairs {cells.overall():.2%}"
+            yield Slice(column.column, names[a], names[b], column.source, identities, fmr, fnmr, gap)
 
 
 def _holm(p: Numbers, level: float) -> npt.NDArray[np.bool_]:
