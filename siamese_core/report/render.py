@@ -14,6 +14,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from siamese_core.report.wording import few_errors, interval, round_share, sentence, share
+
 _ASSETS = files("siamese_core.report") / "assets"
 # Marks anywhere, an underscore that could end an emphasis, and at the start a bullet or an underline.
 _MARKS = re.compile(r"[\\`*\[\]<>|&~#]|_(?![^\W_])|^[-+=]")
@@ -92,7 +94,10 @@ def _hash(text: str) -> str:
 
 def _environment(**options: Any) -> Environment:
     loader = PackageLoader("siamese_core.report")
-    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+    made.filters |= {words.__name__: words for words in (few_errors, interval, round_share, sentence, share)}
+    made.filters["number"] = "{:,.0f}".format
+    return made
 
 
 _HTML = _environment(autoescape=True)

@@ -68,8 +68,9 @@ def round_share(value: float) -> str:
     return f"{value * 100:.6g}%"
 
 
-def sentence(text: str) -> str:
-    """Give a text its capital letter and full stop."""
+def sentence(value: object) -> str:
+    """Give the text of a value its capital letter and full stop."""
+    text = str(value)
     return f"{text[0].upper()}{text[1:]}."
 
 
