@@ -91,12 +91,6 @@ def distance_chart(evaluation: Evaluation) -> Chart:
     return Chart("distances", "Distances of genuine and impostor pairs", frame, layers, summary, {"by": "x"})
 
 
-def promise_charts(evaluation: Evaluation) -> list[Chart]:
-    """Draw the promises of calibration, on errors and on probabilities, beside the measured values."""
-    targets = target_chart(evaluation)
-    return [*([targets] if targets else []), reliability_chart(evaluation.reliability)]
-
-
 def target_chart(evaluation: Evaluation) -> Chart | None:
     """Draw the measured FMR over its target; None where no operating point has a target."""
     points = [(name, p, p.target_fmr) for name, p in evaluation.model.points.items() if p.target_fmr]

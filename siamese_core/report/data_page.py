@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from siamese_core.report.render import data_uri, html_page
 from siamese_core.report.wording import Badge
 
 _MOST_EXAMPLES, _MOST_FILES = 20, 200
+# Names and starts of ranges of an identity's number of images.
+_SIZES = {"1": 1, "2": 2, "3 to 4": 3, "5 to 9": 5, "10 to 19": 10, "20 to 49": 20, "50 to 99": 50, "100 or more": 100}
 
 
 def data_page(checks: list[Check], manifest: Manifest, store: ImageStore) -> str:
@@ -58,13 +59,8 @@ def _check(check: Check) -> dict[str, Any]:
 
 def _sizes(manifest: Manifest) -> list[list[str]]:
     """Numbers of identities by their numbers of images."""
-    sizes = identity_table(manifest)["images"]
-    edges = [1, 2, 3, 5, 10, 20, 50, 100, np.inf]
-    rows = []
-    for low, high in pairwise(edges):
-        last = "" if high - low == 1 else f" to {int(high) - 1}" if np.isfinite(high) else " or more"
-        rows.append([f"{int(low)}{last}", f"{int(((sizes >= low) & (sizes < high)).sum()):,}"])
-    return rows
+    counts, _ = np.histogram(identity_table(manifest)["images"], [*_SIZES.values(), np.inf])
+    return [[name, f"{count:,}"] for name, count in zip(_SIZES, counts, strict=True)]
 
 
 def _sample(manifest: Manifest, store: ImageStore, identities: int = 8, images: int = 8) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
 from typing import Any
+
+import numpy as np
 
 from siamese_core.data.dataset import Dataset
 from siamese_core.evaluation.evaluate import Evaluation
@@ -94,9 +95,6 @@ def _free_axis(values: Sequence[float]) -> Axis:
 
 
 def _edges(curves: Curves) -> Iterator[Knot]:
-    widths = [high - low for low, high in pairwise(curves.bins)]
-    matches, hits = (
-        accumulate((value * width for value, width in zip(density, widths, strict=True)), initial=0.0)
-        for density in (curves.impostor, curves.genuine)
-    )
-    return ((edge, fmr, 1 - hit) for edge, fmr, hit in zip(curves.bins, matches, hits, strict=True))
+    widths = np.diff(curves.bins)
+    fmr, tmr = (np.cumsum([0, *density * widths]) for density in (curves.impostor, curves.genuine))
+    return zip(curves.bins, fmr.tolist(), (1 - tmr).tolist(), strict=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from siamese_core.calibration.expected_rates import Interval
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.data.manifest import Manifest
 from siamese_core.evaluation.evaluate import Evaluation
@@ -19,7 +18,6 @@ from siamese_core.metrics.rates import Rate
 from siamese_core.report.charts import systems
 from siamese_core.report.wording import (
     Badge,
-    few_errors,
     interval,
     percent,
     round_share,
@@ -61,23 +59,6 @@ class Scale:
         """Place of a value on the bar."""
         along = 1 - math.log10(max(value, self.start)) / math.log10(self.start)
         return round(_BAR_START + (_BAR_END - _BAR_START) * along, 1)
-
-    def rate(self, rate: Rate, reference: float | None, expected: Interval | None = None) -> View:
-        """A rate as a bar and in words, beside a reference and what calibration expected."""
-        kept = expected is not None and expected.holds(rate.value)
-        return {
-            "value": share(rate.value),
-            "interval": interval(rate),
-            "low": self.place(rate.low),
-            "middle": self.place(rate.value),
-            "high": self.place(rate.high),
-            "reference": self.place(reference) if reference else None,
-            "errors": f"{rate.errors:,}",
-            "pairs": f"{rate.pairs:,}",
-            "note": few_errors(rate),
-            "expected": f"{share(expected.low)} to {share(expected.high)}" if expected else "",
-            "promise": Badge("good", "kept") if kept else Badge("bad", "not kept"),
-        }
 
 
 def main_tiles(evaluation: Evaluation) -> list[Tile]:
@@ -128,24 +109,12 @@ def refusals(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
 def operating_points(evaluation: Evaluation, calibration: Calibration) -> View:
     """Operating points with their targets, the rates that calibration expected, and those that were measured."""
     points = evaluation.model.points
-    scale = Scale.of(rate for point in points.values() for rate in (point.fmr, point.fnmr))
-
-    def row(name: str, point: PointResult) -> View:
-        calibrated = calibration.points[name]
-        return {
-            "name": name,
-            "default": name == evaluation.default,
-            "threshold": f"{point.threshold:.4f}",
-            "target": "" if point.target_fmr is None else round_share(point.target_fmr),
-            "standing": standing(point),
-            "fmr": scale.rate(point.fmr, point.target_fmr, calibrated.expected_fmr),
-            "fnmr": scale.rate(point.fnmr, None, calibrated.expected_fnmr),
-            "accuracy": share(point.accuracy),
-        }
-
     caution = [("caution", calibration.caution)] if calibration.caution else []
     return {
-        "rows": [row(name, point) for name, point in points.items()],
+        "points": points,
+        "expected": calibration.points,
+        "default": evaluation.default,
+        "scale": Scale.of(rate for point in points.values() for rate in (point.fmr, point.fnmr)),
         "notices": [*refusals(calibration.refused), *caution],
     }
 
@@ -209,6 +178,7 @@ def slices(groups: Sequence[Slice], overall: PointResult) -> View:
         "summary": f"among {len(groups):,} groups, all at the default threshold. "
         "The vertical line marks the rate of all pairs.",
         "columns": list(_columns(groups, overall)),
+        "overall": overall,
     }
 
 
@@ -229,21 +199,11 @@ def _beside_champion(comparison: Comparison | None) -> Badge:
 def _columns(groups: Sequence[Slice], overall: PointResult) -> Iterator[View]:
     for (source, column), members in groupby(groups, key=lambda group: (group.source, group.column)):
         rows = list(members)
-        scale = Scale.of([rate for row in rows for rate in (row.fmr, row.fnmr) if rate] + [overall.fmr, overall.fnmr])
+        rates = [rate for row in rows for rate in (row.fmr, row.fnmr) if rate]
         yield {
             "name": column,
+            "scale": Scale.of([*rates, overall.fmr, overall.fnmr]),
             "source": "measured on the images" if source == "quality" else "from the metadata",
-            "rows": [_slice_row(row, overall, scale) for row in rows[:_MOST_SLICES]],
+            "rows": rows[:_MOST_SLICES],
             "more": f"{len(rows) - _MOST_SLICES:,}" if len(rows) > _MOST_SLICES else "",
         }
-
-
-def _slice_row(row: Slice, overall: PointResult, scale: Scale) -> View:
-    return {
-        "value": row.value,
-        "other": row.other if row.other != row.value else "",
-        "identities": f"{row.identities:,}",
-        "fmr": scale.rate(row.fmr, overall.fmr.value) if row.fmr else None,
-        "fnmr": scale.rate(row.fnmr, overall.fnmr.value) if row.fnmr else None,
-        "gap": row.gap,
-    }

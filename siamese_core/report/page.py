@@ -81,11 +81,12 @@ def _sections(
     point, points = evaluation.model.points[evaluation.default], evaluation.model.points
     thresholds = {name: repr(point.threshold) for name, point in points.items()}
     distances, figures = charts.distance_chart(evaluation), evaluation.figures
+    promises = charts.target_chart(evaluation), charts.reliability_chart(evaluation.reliability)
     notices = numbers.refusals({f"TAR at {name}": reason for name, reason in figures.refused.items()})
     yield Section("points", "Operating points", numbers.operating_points(evaluation, calibration))
     yield Section("threshold", "Distances and threshold", {"charts": [distances], "thresholds": thresholds})
     yield _charts("curves", "Error trade-off", charts.det_chart(evaluation), charts.roc_chart(evaluation))
-    yield _charts("promises", "Does the calibration hold?", *charts.promise_charts(evaluation))
+    yield _charts("promises", "Does the calibration hold?", *promises)
     yield Section("figures", "Separation and search", {"tiles": numbers.figure_tiles(figures), "notices": notices})
     yield Section("comparison", "Comparison with baselines", numbers.comparison(evaluation))
     if evaluation.champion:
@@ -107,8 +108,8 @@ def _sections(
     yield Section("words", "Glossary", {})
 
 
-def _charts(name: str, title: str, *shapes: Chart) -> Section:
-    return Section(name, title, {"charts": shapes})
+def _charts(name: str, title: str, *shapes: Chart | None) -> Section:
+    return Section(name, title, {"charts": [shape for shape in shapes if shape]})
 
 
 def _events(trained: TrainedEncoder) -> list[tuple[str, str]]:

@@ -14,11 +14,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from siamese_core.report.wording import few_errors, interval, round_share, sentence, share
+from siamese_core.report.wording import few_errors, interval, promise, round_share, sentence, share, standing
 
 _ASSETS = files("siamese_core.report") / "assets"
 # Marks anywhere, an underscore that could end an emphasis, and at the start a bullet or an underline.
 _MARKS = re.compile(r"[\\`*\[\]<>|&~#]|_(?![^\W_])|^[-+=]")
+# Functions of a value that templates use as filters.
+_WORDS = (few_errors, interval, promise, round_share, sentence, share, standing)
 _NUMBER = re.compile(r"^(\d+)([.)])(?= |$)")
 
 
@@ -95,7 +97,7 @@ def _hash(text: str) -> str:
 def _environment(**options: Any) -> Environment:
     loader = PackageLoader("siamese_core.report")
     made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
-    made.filters |= {words.__name__: words for words in (few_errors, interval, round_share, sentence, share)}
+    made.filters |= {words.__name__: words for words in _WORDS}
     made.filters["number"] = "{:,.0f}".format
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from siamese_core.calibration.expected_rates import Interval
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import PointResult
 from siamese_core.metrics.rates import Rate
@@ -52,7 +53,7 @@ def percent(rate: Rate) -> str:
     return f"{share(rate.value)} ({interval(rate)})"
 
 
-def interval(rate: Rate) -> str:
+def interval(rate: Rate | Interval) -> str:
     """Write the interval of a rate."""
     return f"{share(rate.low)} to {share(rate.high)}"
 
@@ -81,6 +82,11 @@ def standing(point: PointResult) -> Badge:
     if point.fmr.low > point.target_fmr:
         return Badge("bad", "above target")
     return Badge("good", "in interval") if point.target_fmr <= point.fmr.high else Badge("warn", "below target")
+
+
+def promise(expected: Interval, rate: Rate) -> Badge:
+    """Compare a rate with the interval that calibration expected."""
+    return Badge("good", "kept") if expected.holds(rate.value) else Badge("bad", "not kept")
 
 
 def few_errors(rate: Rate) -> str:
