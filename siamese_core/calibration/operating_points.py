@@ -282,15 +282,13 @@ def _threshold_or_reason(
     if not config.conservative:
         return threshold_at_fmr(distances.impostor, target)
     threshold = conservative_threshold(distances.impostor, evidence, target, config.confidence)
-    return _why_uncertain(target, distances, config.confidence) if threshold is None else threshold
-
-
-def _why_uncertain(target: float, distances: PairDistances, confidence: float) -> str:
-    pairs = units_needed(target, confidence)
+    if threshold is not None:
+        return threshold
+    pairs = units_needed(target, config.confidence)
     return (
-        f"FMR {target:g}, kept on new identities with {confidence:.0%} confidence, needs at least {pairs:,} impostor "
-        f"pairs from {_identities_of(pairs):,} identities without one look-alike, and more with any; the calibration "
-        f"part has {len(distances.impostor):,} from {distances.identities:,}."
+        f"FMR {target:g}, kept on new identities with {config.confidence:.0%} confidence, needs at least {pairs:,} "
+        f"impostor pairs from {_identities_of(pairs):,} identities without one look-alike, and more with any; the "
+        f"calibration part has {len(distances.impostor):,} from {distances.identities:,}."
     )
 
 

@@ -144,8 +144,8 @@ def robustness_charts(curves: Sequence[RobustnessCurve]) -> list[Chart]:
 
 
 def _robustness_chart(curve: RobustnessCurve, top: float) -> Chart:
-    label = f"{curve.change} ({curve.unit})" if curve.unit else curve.change
-    frame = Frame(linear_axis(label, min(curve.levels), max(curve.levels)), linear_axis("rate", 0, top, share), *_SMALL)
+    levels = linear_axis(f"{curve.change} ({curve.unit})", min(curve.levels), max(curve.levels))
+    frame = Frame(levels, linear_axis("rate", 0, top, share), *_SMALL)
     layers = [
         line(frame, "FMR", "impostor", [Mark(*at) for at in zip(curve.levels, curve.fmr, strict=True)]),
         line(frame, "FNMR", "genuine", [Mark(*at) for at in zip(curve.levels, curve.fnmr, strict=True)]),
@@ -154,31 +154,25 @@ def _robustness_chart(curve: RobustnessCurve, top: float) -> Chart:
         f"FNMR from {share(curve.fnmr[0])} unchanged to {share(curve.fnmr[-1])} at {curve.levels[-1]:g} "
         f"{curve.unit}; FMR from {share(curve.fmr[0])} to {share(curve.fmr[-1])}."
     )
-    name = f"robustness-{curve.change.lower().replace(' ', '-')}"
-    return Chart(name, f"{curve.change[:1].upper()}{curve.change[1:]}", frame, layers, summary)
+    title = f"{curve.change[0].upper()}{curve.change[1:]}"
+    return Chart(f"robustness-{curve.change.lower()}", title, frame, layers, summary)
 
 
 def _training_chart(trained: TrainedEncoder, key: str, title: str, label: str, say: Callable[[float], str]) -> Chart:
-    marks = [Mark(row["step"], row[key], _remark(trained, row["step"])) for row in trained.history]
+    remarks: dict[float, str] = {trained.best_step: "best step: its weights are used"}
+    marks = [Mark(row["step"], row[key], remarks.get(row["step"], "")) for row in trained.history]
     steps, values = [mark.x for mark in marks], [mark.y for mark in marks]
     frame = Frame(
         linear_axis("step", 0, max(steps), "{:,.0f}".format), linear_axis(label, 0, max(values) * 1.05, say), *_FLAT
     )
-    events = [
-        Mark(event["step"], frame.y.high, f"{event['kind']}: {event['message']}")
-        for event in trained.events
-        if event["step"] <= frame.x.high
-    ]
+    events = [Mark(each["step"], frame.y.high, f"{each['kind']}: {each['message']}") for each in trained.events]
+    events = [event for event in events if event.x <= frame.x.high]
     best = [mark for mark in marks if mark.x == trained.best_step]
     layers = [straight(frame, (event.x, 0), (event.x, frame.y.high), "event") for event in events]
     layers += [line(frame, title, "model", marks), dots(frame, "", "model", best)]
     layers += [dots(frame, "events", "warning", events)] if events else []
     summary = f"From {say(values[0])} at step {steps[0]:,.0f} to {say(values[-1])} at step {steps[-1]:,.0f}."
     return Chart(f"training-{key.replace('_', '-')}", title, frame, layers, summary)
-
-
-def _remark(trained: TrainedEncoder, step: float) -> str:
-    return "best step: its weights are used" if step == trained.best_step else ""
 
 
 def _lowest(pairs: int) -> float:

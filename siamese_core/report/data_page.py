@@ -26,7 +26,8 @@ def data_page(checks: list[Check], manifest: Manifest, store: ImageStore) -> str
         "verdict": _verdict(checks),
         "counts": f"{summary['images']:,} images of {summary['identities']:,} identities; "
         f"{summary['quarantined']:,} files quarantined.",
-        "checks": [_check(check) for check in checks],
+        "checks": [(check, _outcome(check)) for check in checks],
+        "most_examples": _MOST_EXAMPLES,
         "sizes": _sizes(manifest),
         "sample": data_uri(_sample(manifest, store), "png"),
     }
@@ -49,12 +50,10 @@ def _verdict(checks: list[Check]) -> Badge:
     return Badge("good", f"Fit for training: all {len(checks)} checks passed.")
 
 
-def _check(check: Check) -> dict[str, Any]:
-    row = {"title": check.title, "observed": check.observed}
+def _outcome(check: Check) -> Badge:
     if check.passed:
-        return row | {"outcome": Badge("good", "passed"), "examples": [], "advice": ""}
-    outcome = Badge("bad", "failed") if check.level == "error" else Badge("warn", "warning")
-    return row | {"outcome": outcome, "examples": check.examples[:_MOST_EXAMPLES], "advice": check.advice}
+        return Badge("good", "passed")
+    return Badge("bad", "failed") if check.level == "error" else Badge("warn", "warning")
 
 
 def _sizes(manifest: Manifest) -> list[list[str]]:

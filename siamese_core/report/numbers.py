@@ -11,20 +11,9 @@ from typing import Any
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.data.manifest import Manifest
 from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.one_shot_tasks import OneShotResult
-from siamese_core.evaluation.protocols import PairsResult
 from siamese_core.evaluation.results import ChampionResult, Comparison, Figures, PointResult, Slice, SystemResult
 from siamese_core.metrics.rates import Rate
-from siamese_core.report.charts import systems
-from siamese_core.report.wording import (
-    Badge,
-    interval,
-    percent,
-    round_share,
-    sentence,
-    share,
-    standing,
-)
+from siamese_core.report.wording import Badge, interval, round_share, sentence, share, standing
 
 # Ends of a bar in units of its drawing, as in parts.html.j2.
 _BAR_START, _BAR_END = 4, 146
@@ -119,18 +108,6 @@ def operating_points(evaluation: Evaluation, calibration: Calibration) -> View:
     }
 
 
-def comparison(evaluation: Evaluation) -> View:
-    """The model beside simpler systems, each with thresholds of its own."""
-
-    def row(name: str, system: SystemResult) -> list[str]:
-        point = system.points.get(evaluation.default)
-        accuracy = share(system.points["accuracy"].accuracy)
-        return [name, share(system.eer), f"{system.auc:.4f}", accuracy, percent(point.fnmr) if point else "–"]
-
-    rows = [row(name, system) for name, _, system in reversed(systems(evaluation))]
-    return {"rows": rows, "default": evaluation.default}
-
-
 def champion(result: ChampionResult, model: SystemResult) -> View:
     """The model and the champion at the operating points that both have, on the same pairs."""
     shared = [(name, ours, result.points[name]) for name, ours in model.points.items() if name in result.points]
@@ -140,33 +117,6 @@ def champion(result: ChampionResult, model: SystemResult) -> View:
         "version": result.version,
         "rows": [[name, *map(str, (a.fmr, b.fmr, a.fnmr, b.fnmr))] for name, a, b in shared],
     }
-
-
-def listed_pairs(result: PairsResult) -> View:
-    """Accuracy, and the calibrated operating points on the listed pairs."""
-    identities = f" of {result.identities:,} identities" if result.identities is not None else ""
-    plural = "s are" if result.duplicates > 1 else " is"
-    repeated = f" {result.duplicates:,} repeated row{plural} counted once." if result.duplicates else ""
-    intervals = f" Intervals are {result.confidence:.0%} confidence intervals: {result.interval}."
-    rows = [
-        [name, f"{point.threshold:.4f}", str(point.fmr), str(point.fnmr), f"{point.accuracy:.2%}"]
-        for name, point in result.points.items()
-    ]
-    basis = f"{result.images:,} images{identities}.{intervals}{repeated}"
-    return {"words": sentence(str(result)), "rows": rows, "basis": basis}
-
-
-def one_shot(result: OneShotResult) -> View:
-    """Error of the one-shot tasks by group."""
-    sources = "file name" if result.sources == "names" else "image number"
-    basis = (
-        f"{result.images:,} images of {result.identities:,} test identities; support and query images are of "
-        f"different sources, told by {sources}."
-    )
-    if result.smallest_group < result.way:
-        basis += f" The smallest group has {result.smallest_group} identities and takes part with all of them."
-    rows = [[name, f"{error:.2%}"] for name, error in result.groups.items()]
-    return {"words": sentence(str(result)), "rows": rows, "basis": basis}
 
 
 def slices(groups: Sequence[Slice], overall: PointResult) -> View:

@@ -80,28 +80,29 @@ def _sections(
     """The sections that there are results for, in the order of the page."""
     point, points = evaluation.model.points[evaluation.default], evaluation.model.points
     thresholds = {name: repr(point.threshold) for name, point in points.items()}
-    distances, figures = charts.distance_chart(evaluation), evaluation.figures
+    distances, figures, systems = charts.distance_chart(evaluation), evaluation.figures, charts.systems(evaluation)
     promises = charts.target_chart(evaluation), charts.reliability_chart(evaluation.reliability)
+    events = [(f"step {event['step']:,}: {event['kind']}", event["message"]) for event in trained.events]
     notices = numbers.refusals({f"TAR at {name}": reason for name, reason in figures.refused.items()})
     yield Section("points", "Operating points", numbers.operating_points(evaluation, calibration))
     yield Section("threshold", "Distances and threshold", {"charts": [distances], "thresholds": thresholds})
     yield _charts("curves", "Error trade-off", charts.det_chart(evaluation), charts.roc_chart(evaluation))
     yield _charts("promises", "Does the calibration hold?", *promises)
     yield Section("figures", "Separation and search", {"tiles": numbers.figure_tiles(figures), "notices": notices})
-    yield Section("comparison", "Comparison with baselines", numbers.comparison(evaluation))
+    yield Section("comparison", "Comparison with baselines", {"systems": systems[::-1], "default": evaluation.default})
     if evaluation.champion:
         yield Section("champion", "Against the champion", numbers.champion(evaluation.champion, evaluation.model))
     if evaluation.pairs:
-        yield Section("listed-pairs", "Listed pairs", numbers.listed_pairs(evaluation.pairs))
+        yield Section("listed-pairs", "Listed pairs", {"result": evaluation.pairs})
     if evaluation.one_shot:
-        yield Section("one-shot", "One-shot tasks", numbers.one_shot(evaluation.one_shot))
+        yield Section("one-shot", "One-shot tasks", {"result": evaluation.one_shot})
     yield Section("worst", "Worst pairs", worst_pairs(evaluation, calibration, dataset))
     if evaluation.slices:
         yield Section("slices", "Groups", numbers.slices(evaluation.slices, point))
     if evaluation.robustness:
         yield _charts("robustness", "Robustness", *charts.robustness_charts(evaluation.robustness))
     yield _charts("map-of-embeddings", "Embedding map", map_chart(evaluation.embedding_map, dataset))
-    yield Section("training", "Training", {"notices": _events(trained), "charts": charts.training_charts(trained)})
+    yield Section("training", "Training", {"notices": events, "charts": charts.training_charts(trained)})
     yield Section("data", "Data", _data(dataset.manifest))
     if origin.lineage:
         yield Section("lineage", "Lineage", {"lineage": origin.lineage, "configuration": origin.configuration})
@@ -110,11 +111,6 @@ def _sections(
 
 def _charts(name: str, title: str, *shapes: Chart | None) -> Section:
     return Section(name, title, {"charts": [shape for shape in shapes if shape]})
-
-
-def _events(trained: TrainedEncoder) -> list[tuple[str, str]]:
-    """Notices of the collapse monitor."""
-    return [(f"step {event['step']:,}: {event['kind']}", event["message"]) for event in trained.events]
 
 
 def _data(manifest: Manifest) -> Mapping[str, Any]:

@@ -14,13 +14,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from siamese_core.report.wording import few_errors, interval, promise, round_share, sentence, share, standing
+from siamese_core.report.wording import few_errors, interval, percent, promise, round_share, sentence, share, standing
 
 _ASSETS = files("siamese_core.report") / "assets"
 # Marks anywhere, an underscore that could end an emphasis, and at the start a bullet or an underline.
 _MARKS = re.compile(r"[\\`*\[\]<>|&~#]|_(?![^\W_])|^[-+=]")
 # Functions of a value that templates use as filters.
-_WORDS = (few_errors, interval, promise, round_share, sentence, share, standing)
+_WORDS = (few_errors, interval, percent, promise, round_share, sentence, share, standing)
 _NUMBER = re.compile(r"^(\d+)([.)])(?= |$)")
 
 
