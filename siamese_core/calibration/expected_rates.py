@@ -148,15 +148,11 @@ class IdentityEvidence:
             DataError: There are no genuine or no impostor pairs, or a distance is not finite.
         """
         check_finite(genuine=distances.genuine, impostor=distances.impostor)
-        self._distances, self._to_come = distances, new
+        self._distances, self._new = distances, new
 
     @cached_property
     def _present(self) -> Concentration:
         return Concentration.of(self._distances.genuine_identity, self._distances.impostor_identities)
-
-    @property
-    def _new(self) -> Concentration:
-        return self._to_come or self._present
 
     @cached_property
     def _dyads(self) -> tuple[Indices, Indices, Indices]:
@@ -170,9 +166,9 @@ class IdentityEvidence:
         identity, count = self._distances.genuine_identity, self._distances.identities
         errors = np.bincount(identity[wrong], minlength=count)
         rate, influence = _deviation(errors, np.bincount(identity, minlength=count))
-        present, new = self._present.genuine, self._new.genuine
-        variance = float(influence @ influence) * (1 + new / present)
-        return Evidence(rate, influence, variance, 1 / (present + new), len(wrong))
+        present, new = self._present, self._new or self._present
+        variance = float(influence @ influence) * (1 + new.genuine / present.genuine)
+        return Evidence(rate, influence, variance, 1 / (present.genuine + new.genuine), len(wrong))
 
     def fmr(self, threshold: float) -> Evidence:
         """Evidence of the share of impostor pairs below the threshold."""
@@ -181,7 +177,7 @@ class IdentityEvidence:
         rate, deviation = _deviation(np.bincount(places[wrong], minlength=len(dyads)), sizes)
         first, second = (np.bincount(end, deviation, minlength=count) for end in (dyads // count, dyads % count))
         influence = np.asarray(first + second, np.float64)
-        present, new = self._present, self._new
+        present, new = self._present, self._new or self._present
         of_dyads = float(deviation @ deviation)
         # Each pair of identities is in the sum twice more than it varies.
         of_identities = max(float(influence @ influence) - 2 * of_dyads, 0.0)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -183,7 +184,7 @@ def _tiles(count: int, device: torch.device, share: tuple[int, int]) -> Iterator
         for row in range(0, count, height)
         for column in range(row, count, width)
     )
-    return (tile for place, tile in enumerate(every) if place % share[1] == share[0])
+    return islice(every, share[0], None, share[1])
 
 
 def _count_tile(matrix: _Matrix, rows: slice, columns: slice, so_far: PairCounts) -> PairCounts:

@@ -13,7 +13,7 @@ from siamese_core.data.manifest import Manifest
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import ChampionResult, Comparison, Figures, PointResult, Slice, SystemResult
 from siamese_core.metrics.rates import Rate
-from siamese_core.report.wording import Badge, interval, round_share, sentence, share, standing
+from siamese_core.report.wording import Badge, interval, round_share, share, standing
 
 # Ends of a bar in units of its drawing, as in parts.html.j2.
 _BAR_START, _BAR_END = 4, 146
@@ -112,23 +112,9 @@ def champion(result: ChampionResult, model: SystemResult) -> View:
     """The model and the champion at the operating points that both have, on the same pairs."""
     shared = [(name, ours, result.points[name]) for name, ours in model.points.items() if name in result.points]
     return {
+        "result": result,
         "standing": _beside_champion(result.comparison),
-        "words": sentence(str(result)),
-        "version": result.version,
         "rows": [[name, *map(str, (a.fmr, b.fmr, a.fnmr, b.fnmr))] for name, a, b in shared],
-    }
-
-
-def slices(groups: Sequence[Slice], overall: PointResult) -> View:
-    """A forest plot for each column: errors of each group beside those of all pairs."""
-    gaps = sum(bool(group.gap) for group in groups)
-    words = f"{gaps} measurable gaps" if gaps != 1 else "1 measurable gap"
-    return {
-        "gaps": Badge("warn" if gaps else "good", words),
-        "summary": f"among {len(groups):,} groups, all at the default threshold. "
-        "The vertical line marks the rate of all pairs.",
-        "columns": list(_columns(groups, overall)),
-        "overall": overall,
     }
 
 
@@ -138,15 +124,8 @@ def quarantine_reasons(manifest: Manifest) -> list[list[str]]:
     return [[str(reason), f"{count:,}"] for reason, count in counts.head(_MOST_SLICES).items()]
 
 
-def _beside_champion(comparison: Comparison | None) -> Badge:
-    if comparison is None:
-        return Badge("warn", "not comparable")
-    if comparison.low <= 0 <= comparison.high:
-        return Badge("warn", "within the noise")
-    return Badge("good", "measurably better") if comparison.high < 0 else Badge("bad", "measurably worse")
-
-
-def _columns(groups: Sequence[Slice], overall: PointResult) -> Iterator[View]:
+def slice_columns(groups: Sequence[Slice], overall: PointResult) -> Iterator[View]:
+    """A forest plot for each column: errors of each group beside those of all pairs."""
     for (source, column), members in groupby(groups, key=lambda group: (group.source, group.column)):
         rows = list(members)
         rates = [rate for row in rows for rate in (row.fmr, row.fnmr) if rate]
@@ -157,3 +136,11 @@ def _columns(groups: Sequence[Slice], overall: PointResult) -> Iterator[View]:
             "rows": rows[:_MOST_SLICES],
             "more": f"{len(rows) - _MOST_SLICES:,}" if len(rows) > _MOST_SLICES else "",
         }
+
+
+def _beside_champion(comparison: Comparison | None) -> Badge:
+    if comparison is None:
+        return Badge("warn", "not comparable")
+    if comparison.low <= 0 <= comparison.high:
+        return Badge("warn", "within the noise")
+    return Badge("good", "measurably better") if comparison.high < 0 else Badge("bad", "measurably worse")

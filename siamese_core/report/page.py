@@ -98,7 +98,9 @@ def _sections(
         yield Section("one-shot", "One-shot tasks", {"result": evaluation.one_shot})
     yield Section("worst", "Worst pairs", worst_pairs(evaluation, calibration, dataset))
     if evaluation.slices:
-        yield Section("slices", "Groups", numbers.slices(evaluation.slices, point))
+        columns = list(numbers.slice_columns(evaluation.slices, point))
+        counts = {"groups": len(evaluation.slices), "gaps": len(evaluation.gaps())}
+        yield Section("slices", "Groups", {"columns": columns, "overall": point} | counts)
     if evaluation.robustness:
         yield _charts("robustness", "Robustness", *charts.robustness_charts(evaluation.robustness))
     yield _charts("map-of-embeddings", "Embedding map", map_chart(evaluation.embedding_map, dataset))
