@@ -102,8 +102,8 @@ def measure_slices(
     cells: list[_Cells] = []  # of the impostor and of the genuine pairs, column by column
     with track("measure groups", len(columns), "columns") as progress:
         for column in columns:
-            counted = column, held_out, distances, threshold
-            cells += [_impostor_cells(*counted), _genuine_cells(*counted)]
+            arguments = column, held_out, distances, threshold
+            cells += [_impostor_cells(*arguments), _genuine_cells(*arguments)]
             progress.advance()
     p_values = [each.chance() for each in cells]
     rejected = _holm(np.concatenate([[], *p_values]), 1 - held_out.confidence)
@@ -125,8 +125,8 @@ def _slices(
         a, b = int(first[cell]), int(second[cell])
         fmr, fnmr = (kind.rate(cell, held_out.confidence) for kind in cells)
         if a == b or fmr or fnmr:
-            told = zip(("FMR", "FNMR"), cells, worse, strict=True)
-            gap = "; ".join(f"{name} {kind.beside_all(cell)}" for name, kind, is_worse in told if is_worse[cell])
+            kinds = zip(("FMR", "FNMR"), cells, worse, strict=True)
+            gap = "; ".join(f"{name} {kind.beside_all(cell)}" for name, kind, is_worse in kinds if is_worse[cell])
             identities = int((present[:, a] | present[:, b]).sum())
             yield Slice(column.column, names[a], names[b], column.source, identities, fmr, fnmr, gap)
 

@@ -96,10 +96,10 @@ def _hash(text: str) -> str:
 
 def _environment(**options: Any) -> Environment:
     loader = PackageLoader("siamese_core.report")
-    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
-    made.filters |= {words.__name__: words for words in _WORDS}
-    made.filters["number"] = "{:,.0f}".format
-    return made
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+    environment.filters |= {words.__name__: words for words in _WORDS}
+    environment.filters["number"] = "{:,.0f}".format
+    return environment
 
 
 _HTML = _environment(autoescape=True)
