@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +25,17 @@ def labels_of(identities: list[str]) -> tuple[Indices, list[str]]:
     """Identities as numbers 0 to I − 1, and the sorted names behind the numbers."""
     names, labels = np.unique(np.array(identities, dtype=object), return_inverse=True)
     return labels.astype(np.int64), names.tolist()
+
+
+def positions_of_each(labels: Labels, count: int = 0) -> list[Indices]:
+    """The positions of each of the labels 0 to I − 1, ascending; I is at least `count`."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(labels, minlength=count))[:-1])
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Slices of `size` that cover 0 to `count` − 1; the last may reach beyond."""
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def check_embeddings(embeddings: npt.NDArray[np.floating]) -> None:

@@ -35,6 +35,18 @@ class Stateful(Protocol):
         """Take over what `state_dict` gave."""
 
 
+class StatefulAttributes:
+    """A part whose state is all its attributes."""
+
+    def state_dict(self) -> State:
+        """The attributes."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over what `state_dict` gave."""
+        vars(self).update(state)
+
+
 class GlobalRandom:
     """The global generator of the host, from which dropout draws."""
 

@@ -1,49 +1,33 @@
-"""The collapse monitor: it judges the health of training now and then, and says what the loop has to do."""
+"""The collapse monitor: it judges the health of training now and then, warns, and says when to go back."""
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
+from siamese_core.config import TrainingConfig
+from siamese_core.errors import TrainingError
 from siamese_core.network.encoders import Weights
 from siamese_core.training.checkpoint import State
 from siamese_core.training.health import Health
+
+logger = logging.getLogger(__name__)
 
 _ADVICE = "lower training.learning_rate, use training.mining: semi_hard, or a smaller training.margin"
 _MOST_RECOVERIES = 5
 
 
-@dataclass(frozen=True)
-class Warn:
-    """Order to log a message and go on."""
-
-    message: str
-
-
-@dataclass(frozen=True, eq=False)
-class Recover:
+class Recovery(NamedTuple):
     """Order to go back to earlier weights and to learn more softly from there.
 
     Attributes:
-        message: The reason, and what is done.
         weights: The last weights that healthy batches followed.
         rate_factor: From here on the learning rate is multiplied by it.
     """
 
-    message: str
     weights: Weights
     rate_factor: float
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Order to end the run with an error."""
-
-    message: str
-
-
-Verdict = Warn | Recover | Stop | None
 
 
 class CollapseMonitor:
@@ -53,30 +37,35 @@ class CollapseMonitor:
         events: All that it saw: `step`, `kind` (warning, collapse or recovery) and `message`.
     """
 
-    def __init__(self, margin: float, on_collapse: Literal["recover", "warn", "stop"], weights: Weights) -> None:
+    def __init__(self, config: TrainingConfig, weights: Weights) -> None:
         """Prepare the monitor.
 
         Args:
-            margin: α.
-            on_collapse: Reaction to a collapse, see `TrainingConfig`.
+            config: α, and the reaction to a collapse.
             weights: The first weights, which count as good.
         """
-        self._margin, self._on_collapse = margin, on_collapse
+        self._config = config
         # Whether the recent weights are good, the next batches tell.
         self._good = self._recent = weights
         self._warned = False
         self.events: list[dict[str, Any]] = []
 
-    def check(self, step: int, health: Health) -> Verdict:
-        """Judge the means since the last check, after `step` batches."""
+    def check(self, step: int, health: Health) -> Recovery | None:
+        """Judge the means since the last check, after `step` batches.
+
+        Raises:
+            TrainingError: The loss is not finite, or the encoder has collapsed for good.
+        """
         if not math.isfinite(health.loss):
-            return Stop(f"The loss is {health.loss} at step {step}: lower training.learning_rate.")
-        condition = health.condition(self._margin)
+            raise TrainingError(f"The loss is {health.loss} at step {step}: lower training.learning_rate.")
+        condition = health.condition(self._config.margin)
         if condition == "collapsed":
             return self._collapsed(step, health)
-        if condition == "narrow":
-            return self._narrow(step, health)
-        self._good, self._warned = self._recent, False
+        if condition == "healthy":
+            self._good, self._warned = self._recent, False
+        elif not self._warned:
+            self._warned = True
+            self._note(step, "warning", f"the embeddings are close to collapse at step {step:,}: {health}")
         return None
 
     def remember(self, weights: Weights) -> None:
@@ -92,32 +81,24 @@ class CollapseMonitor:
         self._good, self._recent = state["good"], state["recent"]
         self._warned, self.events = state["warned"], state["events"]
 
-    def _narrow(self, step: int, health: Health) -> Verdict:
-        if self._warned:
-            return None
-        self._warned = True
-        return Warn(self._note(step, "warning", f"the embeddings are close to collapse at step {step:,}: {health}"))
-
-    def _collapsed(self, step: int, health: Health) -> Verdict:
+    def _collapsed(self, step: int, health: Health) -> Recovery | None:
         sight = f"the encoder has collapsed at step {step:,}: {health}"
         recoveries = self._count("recovery")
-        if self._on_collapse == "stop" or recoveries >= _MOST_RECOVERIES:
+        if self._config.on_collapse == "stop" or recoveries >= _MOST_RECOVERIES:
             again = f" It collapsed {recoveries + 1} times." if recoveries else ""
-            return Stop(f"{sight[0].upper()}{sight[1:]}.{again} To go on: {_ADVICE}.")
-        if self._on_collapse == "recover":
-            return self._recover(step, sight, 0.5 ** (recoveries + 1))
-        return None if self._count("collapse") else Warn(self._note(step, "collapse", f"{sight}; {_ADVICE}"))
-
-    def _recover(self, step: int, sight: str, rate_factor: float) -> Recover:
-        message = (
-            f"{sight}; back to the last good weights, from here with semi-hard mining and "
-            f"{rate_factor:g} × the learning rate"
-        )
-        return Recover(self._note(step, "recovery", message), self._good, rate_factor)
+            raise TrainingError(f"{sight[0].upper()}{sight[1:]}.{again} To go on: {_ADVICE}.")
+        if self._config.on_collapse == "recover":
+            recovery = Recovery(self._good, 0.5 ** (recoveries + 1))
+            way = f"from here with semi-hard mining and {recovery.rate_factor:g} × the learning rate"
+            self._note(step, "recovery", f"{sight}; back to the last good weights, {way}")
+            return recovery
+        if not self._count("collapse"):
+            self._note(step, "collapse", f"{sight}; {_ADVICE}")
+        return None
 
     def _count(self, kind: str) -> int:
         return sum(event["kind"] == kind for event in self.events)
 
-    def _note(self, step: int, kind: str, message: str) -> str:
+    def _note(self, step: int, kind: str, message: str) -> None:
         self.events.append({"step": step, "kind": kind, "message": message})
-        return message
+        logger.warning(f"train: {message}")

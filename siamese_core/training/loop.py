@@ -11,7 +11,7 @@ import torch
 from siamese_core.config import TrainingConfig
 from siamese_core.data.dataset import Dataset, Images
 from siamese_core.devices import choose_device, describe_device
-from siamese_core.errors import ConfigError, TrainingError
+from siamese_core.errors import ConfigError
 from siamese_core.metrics.pairs import few_of_each
 from siamese_core.network.embedding import embed
 from siamese_core.network.encoders import Encoder, make_encoder
@@ -19,13 +19,13 @@ from siamese_core.network.trained import TrainedEncoder
 from siamese_core.progress import Progress, track
 from siamese_core.training.batches import BatchLoader
 from siamese_core.training.checkpoint import CheckpointFile, GlobalRandom, State, Stateful, fingerprint
-from siamese_core.training.collapse import CollapseMonitor, Recover, Stop, Warn
+from siamese_core.training.collapse import CollapseMonitor
 from siamese_core.training.dihedral import DihedralImages
 from siamese_core.training.health import Health
 from siamese_core.training.learner import Learner
 from siamese_core.training.partners import HardPartners
 from siamese_core.training.recipe import Recipe
-from siamese_core.training.sampling import BatchShape, PKSampler, Siblings
+from siamese_core.training.sampling import PKSampler
 from siamese_core.training.speed import Speed
 from siamese_core.training.validation import Best, History, Validation, hold_out
 from siamese_core.triplets.mining import Miner
@@ -107,10 +107,8 @@ def _fingerprint(data: Dataset, triplets: Triplets, encoder: Encoder, recipe: Re
 
 def _validation_steps(done: int, config: TrainingConfig) -> list[int]:
     """The steps after which there is a validation: multiples of `evaluate_every` beyond `done`, and the last step."""
-    if done == config.steps:
-        return []
-    every = config.evaluate_every
-    return [*range(done - done % every + every, config.steps, every), config.steps]
+    steps = [*range(config.evaluate_every, config.steps, config.evaluate_every), config.steps]
+    return [step for step in steps if step > done]
 
 
 class _Run:
@@ -122,17 +120,12 @@ class _Run:
         config, seed = recipe.training, recipe.seed
         images, held_out = hold_out(images, config.validation, seed)
         self.config, self.samples = config, DihedralImages(images, config.symmetries)
-        self.sampler = PKSampler(
-            self.samples.labels(),
-            BatchShape.of(config),
-            seed,
-            HardPartners.offline(triplets, self.samples),
-            Siblings(self.samples.siblings(), config.sibling_fraction, config.siblings),
-        )
+        hard = HardPartners.offline(triplets, self.samples)
+        self.sampler = PKSampler(self.samples.labels(), config, seed, hard, self.samples.siblings())
         device = next(encoder.parameters()).device
         self.loader = BatchLoader(self.samples, self.sampler, config.augment, seed, device)
         self.learner = Learner(encoder, config, miner)
-        self.monitor = CollapseMonitor(config.margin, config.on_collapse, self.learner.weights())
+        self.monitor = CollapseMonitor(config, self.learner.weights())
         self.validation = Validation(held_out, seed)
         self.best, self.history, self.speed = Best(), History(), Speed()
         self._parts: dict[str, Stateful] = {
@@ -161,14 +154,8 @@ class _Run:
     def _check(self, step: int) -> Health:
         """Read the health of the last batches, and do what the monitor says."""
         health = self.learner.read()
-        match self.monitor.check(step, health):
-            case Stop(message):
-                raise TrainingError(message)
-            case Warn(message):
-                logger.warning(f"train: {message}")
-            case Recover(message, weights, rate_factor):
-                self.learner.soften(weights, rate_factor)
-                logger.warning(f"train: {message}")
+        if recovery := self.monitor.check(step, health):
+            self.learner.soften(*recovery)
         self.monitor.remember(self.learner.weights())
         return health
 

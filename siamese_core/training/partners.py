@@ -13,8 +13,6 @@ from siamese_core.config import TripletConfig
 from siamese_core.training.dihedral import DihedralImages
 from siamese_core.triplets.offline import Triplets, neighbour_graph
 
-_NO_TRIPLETS = np.empty((0, 3), np.int64)
-
 
 @dataclass(frozen=True, eq=False)
 class HardPartners:
@@ -27,11 +25,6 @@ class HardPartners:
 
     triplets: Indices
     neighbours: Indices
-
-    @classmethod
-    def none(cls, classes: int) -> Self:
-        """No partners for any of so many classes."""
-        return cls(_NO_TRIPLETS, np.empty((classes, 0), np.int64))
 
     @classmethod
     def offline(cls, triplets: Triplets, samples: DihedralImages) -> Self:
@@ -53,7 +46,7 @@ class HardPartners:
         graph = neighbour_graph(
             embeddings, images.labels[positions], images.names, TripletConfig(neighbours=neighbours)
         )
-        return cls(_NO_TRIPLETS, _neighbours(graph, samples))
+        return cls(np.empty((0, 3), np.int64), _neighbours(graph, samples))
 
 
 def _positions(table: pd.DataFrame, rows: Indices) -> Indices:
@@ -66,12 +59,8 @@ def _positions(table: pd.DataFrame, rows: Indices) -> Indices:
 
 def _neighbours(graph: pd.DataFrame, samples: DihedralImages) -> Indices:
     """(I · S, k) int64 neighbours in the same copy, nearest first; -1 for those that are not among the samples."""
-    names = samples.images.names
-    number = {name: index for index, name in enumerate(names)}
-    width = int(graph["rank"].max()) + 1 if len(graph) else 0
-    neighbours = np.full((len(names), width), -1, np.int64)
-    for identity, neighbour, rank in zip(graph["identity"], graph["neighbour"], graph["rank"], strict=True):
-        if identity in number and neighbour in number:
-            neighbours[number[identity], rank] = number[neighbour]
-    classes = samples.of_each(neighbours).transpose(0, 2, 1).reshape(len(names) * samples.copies, width)
+    names = pd.Index(samples.images.names)
+    nearest = graph.pivot(index="identity", columns="rank", values="neighbour").reindex(names).to_numpy()  # (I, k)
+    neighbours = names.get_indexer(pd.Index(nearest.ravel())).reshape(nearest.shape)
+    classes = samples.of_each(neighbours).transpose(0, 2, 1).reshape(len(names) * samples.copies, -1)
     return np.where(np.repeat(neighbours, samples.copies, axis=0) < 0, -1, classes)

@@ -3,68 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from siamese_core.arrays import Indices, Labels
+from siamese_core.arrays import Indices, Labels, positions_of_each
 from siamese_core.config import TrainingConfig
 from siamese_core.errors import DataError
 from siamese_core.training.partners import HardPartners
 
 
-@dataclass(frozen=True)
-class BatchShape:
-    """The composition of a batch.
-
-    Attributes:
-        identities: P; fewer if there are fewer identities.
-        images: K; an identity with fewer images repeats some (each is augmented anew).
-        singletons: Images of singletons in each batch.
-        hard_fraction: Share of the P identities that are partners of the others.
-    """
-
-    identities: int
-    images: int
-    singletons: int = 0
-    hard_fraction: float = 0.0
-
-    @classmethod
-    def of(cls, config: TrainingConfig) -> BatchShape:
-        """The shape that a configuration asks for."""
-        return cls(
-            config.identities_per_batch, config.images_per_identity, config.singletons_per_batch, config.hard_fraction
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Siblings:
-    """Groups of identities, characters of one alphabet, say.
-
-    Attributes:
-        groups: (I,) int64, the group of each identity.
-        fraction: Share of the batches that are drawn from few groups.
-        size: Identities that each of these groups gives, the seed among them; fewer if it has fewer.
-    """
-
-    groups: Indices
-    fraction: float
-    size: int = 20
-
-
 class PKSampler:
     """Choice of the images of each batch.
+
+    It has P identities, or fewer if there are fewer, and K images of each; an identity with fewer images repeats some
+    (each is augmented anew).
 
     P − H identities of a batch are seeds. They come from a permutation of all identities, so each identity is a
     seed once in each epoch. The other H = round(P · hard_fraction) are confusable partners of the seeds: a seed
     draws one of its triplets, whose anchor and positive are among its K images and whose negative's identity
     joins the batch with that negative; where that fails, the seed's nearest neighbour identity joins.
 
-    A share of the batches is drawn from a few groups of siblings: such a batch has one seed for each group, and the
-    others are members of the seeds' groups, at random.
+    A share of the batches is drawn from a few groups of siblings, characters of one alphabet, say: such a batch has
+    one seed for each group, and the others are members of the seeds' groups, at random, as many as a group has.
 
     Identities with one image cannot be an anchor. They take turns as extra negatives.
 
@@ -75,24 +38,24 @@ class PKSampler:
     def __init__(
         self,
         labels: Labels,
-        shape: BatchShape,
+        config: TrainingConfig,
         seed: int,
-        hard: HardPartners | None = None,
-        siblings: Siblings | None = None,
+        hard: HardPartners,
+        groups: Indices,
     ) -> None:
         """Prepare the sampler.
 
         Args:
             labels: (N,) int64, the identity of each image, 0 to I − 1.
-            shape: Of each batch.
+            config: Composition of a batch.
             seed: Of all random choices.
-            hard: Triplets and neighbours, in terms of `labels`; without them no identity has partners.
-            siblings: Groups; without them no batch is drawn from few groups.
+            hard: Triplets and neighbours, in terms of `labels`.
+            groups: (I,) int64, the group of siblings of each identity.
 
         Raises:
             DataError: Fewer than two identities have two images.
         """
-        self._images = _group(labels)  # identity -> its images
+        self._images = positions_of_each(labels)  # identity -> its images
         sizes = np.array([len(images) for images in self._images])
         self._pairable = np.flatnonzero(sizes >= 2)
         self._singletons = np.flatnonzero(sizes == 1)
@@ -101,22 +64,20 @@ class PKSampler:
                 f"Training needs at least 2 identities with at least 2 images each; there are {len(self._pairable)} "
                 f"({len(self._singletons)} identities have a single image)."
             )
-        self._p = min(shape.identities, len(self._pairable))
-        self._k = shape.images
-        self._extra = min(shape.singletons, len(self._singletons))
-        self._partners = round(self._p * shape.hard_fraction) if hard is not None else 0
+        self._p, self._k = min(config.identities_per_batch, len(self._pairable)), config.images_per_identity
+        self._extra = min(config.singletons_per_batch, len(self._singletons))
+        self._partners = round(self._p * config.hard_fraction)
         self._seeds = max(1, self._p - self._partners)
-        self._labels, self._seed = labels, seed
-        self._siblings = siblings or Siblings(np.zeros(len(sizes), np.int64), fraction=0.0)
-        self._members = [self._pairable[members] for members in _group(self._siblings.groups[self._pairable])]
-        self._group_seeds = max(1, round(self._p / self._siblings.size))
+        self._labels, self._config, self._seed, self._groups = labels, config, seed, groups
+        self._members = [self._pairable[members] for members in positions_of_each(groups[self._pairable])]
+        self._group_seeds = max(1, round(self._p / config.siblings))
         self._permutation = lru_cache(maxsize=2)(self._shuffled)  # a batch lies in one epoch or two
-        self.replace_hard(hard or HardPartners.none(len(sizes)))
+        self.replace_hard(hard)
 
     def replace_hard(self, hard: HardPartners) -> None:
         """Take partners from these triplets and neighbours, from the next batch on."""
         self._hard = hard
-        self._triplets_of = _rows_by_anchor(hard.triplets, self._labels, len(self._images))
+        self._triplets_of = positions_of_each(self._labels[hard.triplets[:, 0]], len(self._images))
 
     def state_dict(self) -> dict[str, Any]:
         """The hard partners: all else follows from the seed and the step."""
@@ -160,15 +121,15 @@ class PKSampler:
         return np.random.default_rng([self._seed, epoch, 1]).permutation(self._pairable)
 
     def _group_batches_before(self, step: int) -> int:
-        return math.floor(step * self._siblings.fraction + 1e-9)
+        return math.floor(step * self._config.sibling_fraction + 1e-9)
 
     def _is_group_batch(self, step: int) -> bool:
         return self._group_batches_before(step + 1) > self._group_batches_before(step)
 
     def _add_siblings(self, seed: int, members: dict[int, list[int]], rng: np.random.Generator) -> None:
-        group = self._members[self._siblings.groups[seed]]
+        group = self._members[self._groups[seed]]
         others = np.setdiff1d(group, np.fromiter(members, np.int64))
-        count = min(self._siblings.size - 1, self._p - len(members))
+        count = min(self._config.siblings - 1, self._p - len(members))
         members.update((int(identity), []) for identity in rng.permutation(others)[:count])
 
     def _add_partner(self, seed: int, members: dict[int, list[int]], rng: np.random.Generator) -> None:
@@ -204,17 +165,3 @@ class PKSampler:
         images = images[: self._k]
         missing = self._k - len(images)
         return np.concatenate([images, rng.choice(images, missing)]) if missing else images
-
-
-def _group(labels: Labels) -> list[Indices]:
-    """The positions of each label."""
-    order = np.argsort(labels, kind="stable")
-    sizes = np.bincount(labels)
-    return np.split(order, np.cumsum(sizes)[:-1])
-
-
-def _rows_by_anchor(triplets: Indices, labels: Labels, identities: int) -> list[Indices]:
-    """The triplets of each identity: those whose anchor is one of its images."""
-    owner = labels[triplets[:, 0]]
-    order = np.argsort(owner, kind="stable")
-    return np.split(order, np.searchsorted(owner[order], np.arange(1, identities)))

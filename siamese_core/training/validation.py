@@ -13,7 +13,7 @@ from siamese_core.metrics.pairs import make_pairs, pair_distances
 from siamese_core.metrics.rates import equal_error_rate, roc
 from siamese_core.network.embedding import embed
 from siamese_core.network.encoders import Encoder, Weights
-from siamese_core.training.checkpoint import State
+from siamese_core.training.checkpoint import StatefulAttributes
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Validation:
 
 
 @dataclass
-class Best:
+class Best(StatefulAttributes):
     """The weights with the lowest validation EER; of equals, the latest.
 
     Attributes:
@@ -83,17 +83,9 @@ class Best:
             self.eer, self.step = eer, step
             self.weights = {name: value.detach().cpu().clone() for name, value in encoder.state_dict().items()}
 
-    def state_dict(self) -> State:
-        """All attributes."""
-        return {"weights": self.weights, "step": self.step, "eer": self.eer}
-
-    def load_state_dict(self, state: State) -> None:
-        """Take over what `state_dict` gave."""
-        self.weights, self.step, self.eer = state["weights"], state["step"], state["eer"]
-
 
 @dataclass
-class History:
+class History(StatefulAttributes):
     """The course of a run.
 
     Attributes:
@@ -106,11 +98,3 @@ class History:
     def step(self) -> int:
         """Steps that are done."""
         return int(self.rows[-1]["step"]) if self.rows else 0
-
-    def state_dict(self) -> State:
-        """All rows."""
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state: State) -> None:
-        """Take over what `state_dict` gave."""
-        self.rows = state["rows"]

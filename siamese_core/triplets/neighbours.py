@@ -9,7 +9,7 @@ nearest lie in the k groups with the nearest best member, so that few scores are
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from math import sqrt
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import pad
 
+from siamese_core.arrays import blocks
 from siamese_core.config import Search
 from siamese_core.devices import computes_in_bfloat16
 from siamese_core.errors import ConfigError, DataError
@@ -75,7 +76,7 @@ def nearest(
     with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
         # Distances do not change with the origin, rounding errors do: they are smallest around the mean.
         centre = points.mean(0)
-        for rows in _blocks(len(queries), _QUERIES):
+        for rows in blocks(len(queries), _QUERIES):
             x = queries[rows] - centre
             best[rows], ids[rows] = _search(x, points, centre, k, torch.bfloat16 if quick else torch.float32)
             advance(len(x))
@@ -126,8 +127,7 @@ def find_nearest(
     index = _index(points, search, k)
     best = torch.empty((len(queries), k), device=points.device)
     ids = torch.empty((len(queries), k), dtype=torch.int64, device=points.device)
-    for start in range(0, len(queries), _TILE):
-        rows = slice(start, start + _TILE)
+    for rows in blocks(len(queries), _TILE):
         distances, columns = map(torch.from_numpy, index.search(queries[rows].cpu().numpy(), k))
         best[rows], ids[rows] = distances.clamp_min(0).to(best), columns.to(ids)
         advance(len(columns))
@@ -185,7 +185,7 @@ def _screen(x: Tensor, points: Tensor, centre: Tensor, m: int, dtype: torch.dtyp
         factors = _factors(y, dtype)
         moved = torch.maximum(moved, vector_norm(y - factors[: len(y), :-2], dim=1).max())
         longest = torch.maximum(longest, vector_norm(y, dim=1).max())
-        for block in _blocks(len(x), _floats(x.device) // len(factors)):
+        for block in blocks(len(x), _floats(x.device) // len(factors)):
             best, columns = _best(rounded[block] @ factors.T, m)
             scores[block], order = torch.cat([scores[block], best], 1).topk(m, sorted=False)
             rows[block] = torch.cat([rows[block], columns + first], 1).gather(1, order)
@@ -235,7 +235,7 @@ def _floor(x: Tensor, rounded: Tensor, worst: Tensor, moved: Tensor, longest: Te
 def _measure(x: Tensor, points: Tensor, centre: Tensor, candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Find the k nearest of each query's candidates, (B, m): (B, k) squared distances and rows."""
     best, ids = torch.empty_like(x[:, :1]).repeat(1, k), candidates[:, :k].clone()
-    for block in _blocks(len(x), max(1, _floats(x.device) // (candidates.shape[1] * x.shape[1]))):
+    for block in blocks(len(x), max(1, _floats(x.device) // (candidates.shape[1] * x.shape[1]))):
         rows = candidates[block].sort(1).values
         y = points.index_select(0, rows.flatten()).sub_(centre).view(*rows.shape, -1)
         distances, order = y.sub_(x[block, None]).square_().sum(2).sort(dim=1, stable=True)
@@ -245,7 +245,3 @@ def _measure(x: Tensor, points: Tensor, centre: Tensor, candidates: Tensor, k: i
 
 def _floats(device: torch.device) -> int:
     return _SCORES if device.type == "cpu" else _SCORES_ON_GPU
-
-
-def _blocks(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, count, size))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from siamese_core.arrays import Embeddings, Indices, Labels, Pixels
+from siamese_core.arrays import Embeddings, Indices, Labels, Pixels, blocks, positions_of_each
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import Search, TripletConfig
 from siamese_core.data.dataset import Dataset
@@ -191,11 +190,9 @@ def _positive_pairs(labels: Labels, most: int, seed: int) -> tuple[Indices, Indi
     None if there is a single identity, and so no negative.
     """
     rng = np.random.default_rng(seed)
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(order, np.cumsum(np.bincount(labels))[:-1])
+    groups = positions_of_each(labels)
     circles = [rng.permutation(group) for group in groups if len(group) >= 2 and len(groups) >= 2]
-    anchors: list[Indices] = []
-    positives: list[Indices] = []
+    anchors, positives = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     turn, total = 1, 0
     # Turn t pairs each image with the one t places on in its identity's shuffled circle: no pair comes twice.
     while total < most and any(len(circle) > turn for circle in circles):
@@ -205,8 +202,6 @@ def _positive_pairs(labels: Labels, most: int, seed: int) -> tuple[Indices, Indi
                 positives.append(np.roll(circle, -turn))
                 total += len(circle)
         turn += 1
-    if not anchors:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
     sample = np.sort(rng.permutation(total)[:most])
     return np.concatenate(anchors)[sample], np.concatenate(positives)[sample]
 
@@ -220,7 +215,7 @@ def _negatives(
         negatives = _negatives_among_nearest(points, owners, anchors, positives, search)
     missing = negatives.lt(0).nonzero().flatten()
     progress.advance(len(anchors) - len(missing))
-    for rows in _blocks(len(missing), _BLOCK):
+    for rows in blocks(len(missing), _BLOCK):
         block = missing[rows]
         negatives[block] = _nearest_beyond(points, owners, anchors[block], positives[block])
         progress.advance(len(block))
@@ -236,7 +231,7 @@ def _negatives_among_nearest(
     with track("nearest images", len(images), "images") as progress:
         k = min(_NEAREST, len(points))
         distances, ids = find_nearest(points[images], points, k, search, progress.advance)  # (U, k)
-    for block in _blocks(len(anchors), _TILE):
+    for block in blocks(len(anchors), _TILE):
         a, near = anchors[block], ids[which[block]]  # (b,), (b, k)
         limit = paired_squared_distances(points, a, positives[block])  # (b,)
         suits = (owners[near] != owners[a][:, None]) & (distances[which[block]] > limit[:, None])  # (b, k)
@@ -286,13 +281,9 @@ def _scan(points: Tensor, owners: Tensor, anchors: Tensor, sign: int, limit: Ten
 def _row_distances(points: Tensor, left: Tensor, right: Tensor) -> npt.NDArray[np.float32]:
     """Squared distances of pairs of rows, (T,)."""
     distances = np.empty(len(left), np.float32)
-    for block in _blocks(len(left), _TILE):
+    for block in blocks(len(left), _TILE):
         distances[block] = paired_squared_distances(points, left[block], right[block]).cpu().numpy()
     return distances
-
-
-def _blocks(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def _without_itself(distances: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from siamese_core.config import TrainingConfig
 from siamese_core.data.dataset import Dataset
 from siamese_core.errors import TrainingError
 from siamese_core.network.trained import TrainedEncoder
-from siamese_core.training.collapse import CollapseMonitor, Recover, Stop, Warn
+from siamese_core.training.collapse import CollapseMonitor, Recovery
 from siamese_core.training.health import Health
 from siamese_core.training.loop import train
 from siamese_core.training.recipe import Recipe
@@ -58,12 +59,16 @@ def weights(number: float) -> dict[str, torch.Tensor]:
     return {"head.weight": torch.full((2, 2), number)}
 
 
-def test_it_goes_back_to_weights_that_healthy_batches_followed() -> None:
-    monitor = CollapseMonitor(0.2, "recover", weights(0.0))
+def monitor_of(on_collapse: Literal["recover", "warn"], first: float = 0.0) -> CollapseMonitor:
+    return CollapseMonitor(TrainingConfig(margin=0.2, on_collapse=on_collapse), weights(first))
+
+
+def test_it_goes_back_to_weights_that_healthy_batches_followed(caplog: pytest.LogCaptureFixture) -> None:
+    monitor = monitor_of("recover")
     assert monitor.check(25, HEALTHY) is None
     monitor.remember(weights(1.0))  # at the end of batches whose mean is healthy they may have collapsed already
     verdict = monitor.check(50, COLLAPSED)
-    assert isinstance(verdict, Recover)
+    assert isinstance(verdict, Recovery)
     assert torch.equal(verdict.weights["head.weight"], weights(0.0)["head.weight"])
     assert verdict.rate_factor == 0.5
     monitor.remember(weights(0.0))
@@ -71,54 +76,56 @@ def test_it_goes_back_to_weights_that_healthy_batches_followed() -> None:
         assert monitor.check(step, HEALTHY) is None
         monitor.remember(weights(number))
     verdict = monitor.check(125, COLLAPSED)
-    assert isinstance(verdict, Recover)
+    assert isinstance(verdict, Recovery)
     assert torch.equal(verdict.weights["head.weight"], weights(2.0)["head.weight"])
     assert verdict.rate_factor == 0.25
-    assert "back to the last good weights, from here with semi-hard mining and 0.25 × the" in verdict.message
     assert [(event["step"], event["kind"]) for event in monitor.events] == [(50, "recovery"), (125, "recovery")]
-    assert monitor.events[-1]["message"] == verdict.message
+    message = monitor.events[-1]["message"]
+    assert "back to the last good weights, from here with semi-hard mining and 0.25 × the" in message
+    assert caplog.messages[-1] == f"train: {message}"
 
 
-def test_narrow_embeddings_are_warned_of_once_until_they_are_healthy_again() -> None:
-    monitor = CollapseMonitor(0.2, "recover", weights(0.0))
-    verdicts = [monitor.check(step, health) for step, health in enumerate([NARROW, NARROW, HEALTHY, NARROW])]
-    assert [type(verdict) for verdict in verdicts] == [Warn, type(None), type(None), Warn]
-    assert [event["kind"] for event in monitor.events] == ["warning", "warning"]
+def test_narrow_embeddings_are_warned_of_once_until_they_are_healthy_again(caplog: pytest.LogCaptureFixture) -> None:
+    monitor = monitor_of("recover")
+    for step, health in enumerate([NARROW, NARROW, HEALTHY, NARROW]):
+        assert monitor.check(step, health) is None
+    assert [(event["step"], event["kind"]) for event in monitor.events] == [(0, "warning"), (3, "warning")]
+    assert caplog.messages == [f"train: {event['message']}" for event in monitor.events]
 
 
-def test_a_collapse_is_said_once_when_only_asked_to_warn() -> None:
-    monitor = CollapseMonitor(0.2, "warn", weights(0.0))
-    assert isinstance(monitor.check(25, COLLAPSED), Warn)
-    assert monitor.check(50, COLLAPSED) is None
+def test_a_collapse_is_said_once_when_only_asked_to_warn(caplog: pytest.LogCaptureFixture) -> None:
+    monitor = monitor_of("warn")
+    assert monitor.check(25, COLLAPSED) is monitor.check(50, COLLAPSED) is None
+    assert [(event["step"], event["kind"]) for event in monitor.events] == [(25, "collapse")]
+    assert caplog.messages == [f"train: {event['message']}" for event in monitor.events]
 
 
 def test_it_gives_up_after_five_recoveries() -> None:
-    monitor = CollapseMonitor(0.2, "recover", weights(0.0))
+    monitor = monitor_of("recover")
     factors = []
     for step in range(5):
         verdict = monitor.check(step, COLLAPSED)
-        assert isinstance(verdict, Recover)
+        assert isinstance(verdict, Recovery)
         factors.append(verdict.rate_factor)
     assert factors == [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32]
-    last = monitor.check(5, COLLAPSED)
-    assert isinstance(last, Stop)
-    assert "It collapsed 6 times. To go on: lower training.learning_rate" in last.message
+    with pytest.raises(TrainingError, match=r"It collapsed 6 times\. To go on: lower training\.learning_rate"):
+        monitor.check(5, COLLAPSED)
 
 
 def test_a_loss_that_is_not_finite_stops() -> None:
-    monitor = CollapseMonitor(0.2, "warn", weights(0.0))
-    verdict = monitor.check(3, replace(HEALTHY, loss=float("nan")))
-    assert verdict == Stop("The loss is nan at step 3: lower training.learning_rate.")
+    monitor = monitor_of("warn")
+    with pytest.raises(TrainingError, match=r"^The loss is nan at step 3: lower training\.learning_rate\.$"):
+        monitor.check(3, replace(HEALTHY, loss=float("nan")))
 
 
 def test_another_monitor_continues_from_its_state() -> None:
-    first = CollapseMonitor(0.2, "recover", weights(0.0))
+    first = monitor_of("recover")
     first.check(25, NARROW)
     first.remember(weights(1.0))
-    second = CollapseMonitor(0.2, "recover", weights(9.0))
+    second = monitor_of("recover", 9.0)
     second.load_state_dict(first.state_dict())
     assert second.check(50, NARROW) is None  # warned already
     verdict = second.check(75, COLLAPSED)
-    assert isinstance(verdict, Recover)
+    assert isinstance(verdict, Recovery)
     assert torch.equal(verdict.weights["head.weight"], weights(0.0)["head.weight"])
     assert [event["kind"] for event in second.events] == ["warning", "recovery"]

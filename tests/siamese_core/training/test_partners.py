@@ -54,6 +54,6 @@ def test_current_partners_are_the_nearest_means(copies: int) -> None:
 
 def test_without_triplets_there_are_no_partners() -> None:
     nothing = Triplets(TABLE.head(0), GRAPH.head(0), b"")
-    hard, none = HardPartners.offline(nothing, samples(4)), HardPartners.none(12)
-    assert hard.triplets.shape == none.triplets.shape == (0, 3)
-    assert hard.neighbours.shape == none.neighbours.shape == (12, 0)
+    hard = HardPartners.offline(nothing, samples(4))
+    assert hard.triplets.shape == (0, 3)
+    assert hard.neighbours.shape == (12, 0)

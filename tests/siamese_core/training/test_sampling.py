@@ -1,16 +1,35 @@
 import numpy as np
 import pytest
 
+from siamese_core.arrays import Indices, Labels
+from siamese_core.config import TrainingConfig
 from siamese_core.errors import DataError
 from siamese_core.training.partners import HardPartners
-from siamese_core.training.sampling import BatchShape, PKSampler, Siblings
+from siamese_core.training.sampling import PKSampler
 
 # 10 identities of 5 images, then 6 singletons.
 LABELS = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10, 16)])
+NO_TRIPLETS = np.empty((0, 3), np.int64)
+NO_PARTNERS = HardPartners(NO_TRIPLETS, np.empty((16, 0), np.int64))
+
+
+def sampler_of(
+    labels: Labels,
+    p: int,
+    k: int,
+    seed: int = 0,
+    hard: HardPartners = NO_PARTNERS,
+    groups: Indices | None = None,
+    **options: float,
+) -> PKSampler:
+    """A sampler of batches of P identities with K images each, and nothing else that is not asked for."""
+    shape = {"identities_per_batch": p, "images_per_identity": k, "singletons_per_batch": 0, "hard_fraction": 0.0}
+    groups = np.zeros(labels.max() + 1, np.int64) if groups is None else groups
+    return PKSampler(labels, TrainingConfig(**(shape | options)), seed, hard, groups)
 
 
 def test_a_batch_has_p_identities_with_k_different_images_and_the_singletons() -> None:
-    sampler = PKSampler(LABELS, BatchShape(4, 3, singletons=2), seed=0)
+    sampler = sampler_of(LABELS, 4, 3, singletons_per_batch=2, seed=0)
     for step in range(20):
         batch = sampler.batch(step)
         counts = np.bincount(LABELS[batch], minlength=16)
@@ -20,23 +39,23 @@ def test_a_batch_has_p_identities_with_k_different_images_and_the_singletons() -
 
 
 def test_every_identity_is_a_seed_once_an_epoch() -> None:
-    sampler = PKSampler(LABELS, BatchShape(5, 2), seed=1)
+    sampler = sampler_of(LABELS, 5, 2, seed=1)
     for epoch in range(3):
         seen = np.concatenate([np.unique(LABELS[sampler.batch(2 * epoch + i)]) for i in range(2)])
         assert sorted(seen) == list(range(10))
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
-    first, second = (PKSampler(LABELS, BatchShape(4, 3, 2), seed=7) for _ in range(2))
+    first, second = (sampler_of(LABELS, 4, 3, singletons_per_batch=2, seed=7) for _ in range(2))
     for step in range(5):
         first.batch(step)
     assert np.array_equal(first.batch(9), second.batch(9))
-    assert not np.array_equal(second.batch(9), PKSampler(LABELS, BatchShape(4, 3, 2), seed=8).batch(9))
+    assert not np.array_equal(second.batch(9), sampler_of(LABELS, 4, 3, singletons_per_batch=2, seed=8).batch(9))
 
 
 def test_identities_with_fewer_images_repeat_some() -> None:
     labels = np.array([0, 0, 1, 1, 1, 1])
-    batch = PKSampler(labels, BatchShape(2, 4), seed=0).batch(0)
+    batch = sampler_of(labels, 2, 4).batch(0)
     assert (np.bincount(labels[batch]) == 4).all()
     assert set(batch) == set(range(6))
 
@@ -45,7 +64,7 @@ def test_triplets_bring_their_three_images_into_one_batch() -> None:
     # Every identity's only triplet: its images 3 and 4 against image 2 of the next identity.
     triplets = np.array([[5 * i + 3, 5 * i + 4, 5 * ((i + 1) % 10) + 2] for i in range(10)])
     hard = HardPartners(triplets, np.full((10, 1), -1))
-    sampler = PKSampler(LABELS, BatchShape(4, 3, hard_fraction=0.5), 0, hard)
+    sampler = sampler_of(LABELS, 4, 3, hard=hard, hard_fraction=0.5)
     for step in range(20):
         batch = set(sampler.batch(step).tolist())
         together = [row for row in triplets.tolist() if set(row) <= batch]
@@ -54,31 +73,31 @@ def test_triplets_bring_their_three_images_into_one_batch() -> None:
 
 def test_without_triplets_the_nearest_neighbour_joins() -> None:
     neighbours = ((np.arange(10)[:, None] + [1, 2]) % 10).astype(np.int64)
-    hard = HardPartners(np.empty((0, 3), np.int64), neighbours)
-    sampler = PKSampler(LABELS, BatchShape(2, 2, hard_fraction=0.5), 0, hard)
+    hard = HardPartners(NO_TRIPLETS, neighbours)
+    sampler = sampler_of(LABELS, 2, 2, hard=hard, hard_fraction=0.5)
     for step in range(20):
         a, b = np.unique(LABELS[sampler.batch(step)])
         assert (b - a) in (1, 9)
 
 
 def test_the_batch_keeps_its_size_when_partners_are_missing() -> None:
-    hard = HardPartners(np.empty((0, 3), np.int64), np.full((10, 1), -1))
-    sampler = PKSampler(LABELS, BatchShape(6, 2, hard_fraction=0.5), 0, hard)
+    hard = HardPartners(NO_TRIPLETS, np.full((10, 1), -1))
+    sampler = sampler_of(LABELS, 6, 2, hard=hard, hard_fraction=0.5)
     assert all(len(np.unique(LABELS[sampler.batch(step)])) == 6 for step in range(10))
 
 
 def test_more_identities_than_there_are_is_all_of_them() -> None:
-    assert len(np.unique(LABELS[PKSampler(LABELS, BatchShape(99, 2), seed=0).batch(0)])) == 10
+    assert len(np.unique(LABELS[sampler_of(LABELS, 99, 2).batch(0)])) == 10
 
 
 def test_one_pairable_identity_is_refused_with_numbers() -> None:
     with pytest.raises(DataError, match=r"at least 2 identities.*there are 1 \(2 identities have a single image"):
-        PKSampler(np.array([0, 0, 1, 2]), BatchShape(2, 2), seed=0)
+        sampler_of(np.array([0, 0, 1, 2]), 2, 2)
 
 
 def test_a_share_of_the_batches_is_drawn_from_few_groups_and_every_identity_keeps_its_turn() -> None:
     groups = np.arange(16) % 2
-    sampler = PKSampler(LABELS, BatchShape(4, 2), seed=0, siblings=Siblings(groups, 2 / 3, size=4))
+    sampler = sampler_of(LABELS, 4, 2, groups=groups, sibling_fraction=2 / 3, siblings=4)
     whole = 0
     seen: set[int] = set()
     for step in range(90):
@@ -95,21 +114,21 @@ def test_a_share_of_the_batches_is_drawn_from_few_groups_and_every_identity_keep
 def test_two_groups_give_half_a_batch_each() -> None:
     labels = np.repeat(np.arange(40), 2)
     groups = np.arange(40) // 10
-    sampler = PKSampler(labels, BatchShape(8, 2), seed=0, siblings=Siblings(groups, 1.0, size=4))
+    sampler = sampler_of(labels, 8, 2, groups=groups, sibling_fraction=1.0, siblings=4)
     sizes = [sorted(np.bincount(groups[np.unique(labels[sampler.batch(step)])])) for step in range(30)]
     assert all(size[-2:] == [4, 4] or size[-1:] == [8] for size in sizes)
     assert any(size[-2:] == [4, 4] for size in sizes)
 
 
 def test_a_group_that_is_too_small_is_filled_up() -> None:
-    sampler = PKSampler(LABELS, BatchShape(6, 2), seed=0, siblings=Siblings(np.arange(16), 1.0))
+    sampler = sampler_of(LABELS, 6, 2, groups=np.arange(16), sibling_fraction=1.0)
     assert all(len(np.unique(LABELS[sampler.batch(step)])) == 6 for step in range(10))
 
 
 def test_replaced_neighbours_count_from_the_next_batch_on() -> None:
-    hard = HardPartners(np.empty((0, 3), np.int64), ((np.arange(10)[:, None] + 1) % 10).astype(np.int64))
+    hard = HardPartners(NO_TRIPLETS, ((np.arange(10)[:, None] + 1) % 10).astype(np.int64))
     other = HardPartners(hard.triplets, ((np.arange(10)[:, None] + 5) % 10).astype(np.int64))
-    sampler = PKSampler(LABELS, BatchShape(2, 2, hard_fraction=0.5), 0, hard)
+    sampler = sampler_of(LABELS, 2, 2, hard=hard, hard_fraction=0.5)
     sampler.replace_hard(other)
     for step in range(10):
         a, b = np.unique(LABELS[sampler.batch(step)])
@@ -117,10 +136,8 @@ def test_replaced_neighbours_count_from_the_next_batch_on() -> None:
 
 
 def test_another_sampler_continues_from_its_state() -> None:
-    hard = HardPartners(np.empty((0, 3), np.int64), ((np.arange(10)[:, None] + 5) % 10).astype(np.int64))
-    none = HardPartners.none(10)
-    shape = BatchShape(2, 2, hard_fraction=0.5)
-    first, second = PKSampler(LABELS, shape, 0, hard), PKSampler(LABELS, shape, 0, none)
+    hard = HardPartners(NO_TRIPLETS, ((np.arange(10)[:, None] + 5) % 10).astype(np.int64))
+    first, second = (sampler_of(LABELS, 2, 2, hard=partners, hard_fraction=0.5) for partners in (hard, NO_PARTNERS))
     assert not all(np.array_equal(first.batch(step), second.batch(step)) for step in range(5))
     second.load_state_dict(first.state_dict())
     assert all(np.array_equal(first.batch(step), second.batch(step)) for step in range(5))
