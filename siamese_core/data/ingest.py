@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from siamese_core.artifact import read_table, write_table
 from siamese_core.config import ImageConfig
 from siamese_core.data.images import decode_image, read_file
 from siamese_core.data.manifest import Manifest, make_table
-from siamese_core.data.store import ImageStore, StoreWriter
+from siamese_core.data.store import ImageStore, write_store
 from siamese_core.errors import DataError, UnreadableImageError
 from siamese_core.progress import Progress, track
 
@@ -32,13 +32,11 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 _IN_FLIGHT_PER_WORKER = 8
-_COPY_BLOCK = 4096
 # A file that was written this shortly before it was listed may be written again within the clock's resolution.
 _RACY_NS = 2_000_000_000
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """A file in a directory listing.
 
     Attributes:
@@ -121,16 +119,19 @@ def ingest(
     files = list_files(data_dir)
     if not files:
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
-    old = _unchanged(files, previous)  # (n,) row of the earlier manifest, or -1
+    printable = [file._replace(path=_printable(file.path)) for file in files]
+    index = IngestIndex(pd.DataFrame(printable), listed_ns)
+    previous = previous or _nothing(config, index)
+    old = _unchanged(index, previous.index)  # (n,) row of the earlier manifest, or -1
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
-    with StoreWriter(folder, config) as writer, track("ingest", len(files), "files") as progress:
+    rows: list[Row] = []
+    with track("ingest", len(files), "files") as progress:
         fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
-        rows = _Copier(writer, previous).copy_all(old, fresh, progress)
-    manifest = Manifest(_merge(old, previous, make_table(rows)))
+        store = write_store(folder, config, _images(old, previous, fresh, rows, progress))
+    manifest = Manifest(_merge(old, previous.manifest.table, make_table(rows)))
     if manifest.ok.empty:
         raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
-    reused = int((old >= 0).sum())
-    return Ingested(manifest, ImageStore.load(folder), _index(files, listed_ns), reused)
+    return Ingested(manifest, store, index, reused=int((old >= 0).sum()))
 
 
 def list_files(data_dir: Path) -> list[FileEntry]:
@@ -145,109 +146,69 @@ def list_files(data_dir: Path) -> list[FileEntry]:
         raise DataError(f"data_dir {data_dir} is a file. Expected a folder with one folder of images an identity.")
     files: list[FileEntry] = []
     seen: set[tuple[int, int]] = set()
-    waiting = [""]
-    while waiting:
-        below = waiting.pop()
-        stat = os.stat(data_dir / below)
+    for folder, below, names in os.walk(data_dir, followlinks=True, onerror=_refuse):
+        stat = os.stat(folder)
         if (stat.st_dev, stat.st_ino) in seen:
+            below.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
-        for entry in _entries(data_dir / below):
-            path = f"{below}/{entry.name}" if below else entry.name
-            if entry.is_dir():
-                waiting.append(path)
-            else:
-                files.append(_look_at(entry, path))
+        below.sort(reverse=True)
+        prefix = os.path.relpath(f"{folder}/", data_dir)
+        files += [_look_at(f"{folder}/{name}", name if prefix == "." else f"{prefix}/{name}") for name in names]
     return sorted(files, key=lambda file: file.path.split("/"))
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
 
 
-def _look_at(entry: os.DirEntry[str], path: str) -> FileEntry:
+def _look_at(file: str, path: str) -> FileEntry:
     try:
-        stat = entry.stat()
+        stat = os.stat(file)
     except OSError:  # a broken link, say; reading it will tell why
         return FileEntry(path, -1, 0)
     return FileEntry(path, stat.st_size, stat.st_mtime_ns)
 
 
-def _unchanged(files: list[FileEntry], previous: Ingested | None) -> Indices:
+def _nothing(config: ImageConfig, index: IngestIndex) -> Ingested:
+    """An ingest of no files."""
+    store = ImageStore(np.empty(0, np.uint8), config, Path())
+    return Ingested(Manifest(make_table([])), store, IngestIndex(index.table.head(0), 0))
+
+
+def _unchanged(index: IngestIndex, earlier: IngestIndex) -> Indices:
     """(n,) int64: each file's row in the earlier manifest, or -1 if it is new or changed."""
-    if previous is None:
-        return np.full(len(files), -1, np.int64)
-    safe = previous.index.listed_ns - _RACY_NS
-    columns = (previous.index.table[name].tolist() for name in ("path", "size", "mtime_ns"))
-    earlier = {path: (size, mtime, row) for row, (path, size, mtime) in enumerate(zip(*columns, strict=True))}
-    rows = np.full(len(files), -1, np.int64)
-    for position, file in enumerate(files):
-        size, mtime, row = earlier.get(_printable(file.path), (-1, 0, -1))
-        if size == file.size >= 0 and mtime == file.mtime_ns < safe:
-            rows[position] = row
-    return rows
+    table = earlier.table.reset_index(names="row")
+    safe = (table["size"] >= 0) & (table["mtime_ns"] < earlier.listed_ns - _RACY_NS)
+    table = table[safe].drop_duplicates("path", keep=False)  # of two such, one has a name that is not valid UTF-8
+    return index.table.merge(table, how="left")["row"].fillna(-1).to_numpy(np.int64)
 
 
-class _Copier:
-    """A copier of images in order: new ones as they come, earlier ones in blocks."""
-
-    def __init__(self, writer: StoreWriter, previous: Ingested | None) -> None:
-        self._writer, self._previous = writer, previous
-        self._waiting: list[int] = []
-        if previous is not None:
-            ok = (previous.manifest.table["status"] == "ok").to_numpy()
-            self._image = np.where(ok, np.cumsum(ok) - 1, -1)  # row of the manifest -> image of the store
-
-    def copy_all(self, old: Indices, fresh: Iterator[tuple[Row, Pixels | None]], progress: Progress) -> list[Row]:
-        """Write the images of all files; return the rows of the fresh ones."""
-        rows = []
-        for row in old.tolist():
-            if row >= 0:
-                self._take(row)
-            else:
-                entry, pixels = next(fresh)
-                rows.append(entry)
-                if pixels is not None:
-                    self._flush()
-                    self._writer.append(pixels)
-            progress.advance()
-        self._flush()
-        return rows
-
-    def _take(self, row: int) -> None:
-        if self._image[row] >= 0:
-            self._waiting.append(int(self._image[row]))
-            if len(self._waiting) >= _COPY_BLOCK:
-                self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            assert self._previous is not None
-            self._writer.extend(self._previous.store.images[self._waiting])
-            self._waiting.clear()
+def _images(
+    old: Indices,
+    previous: Ingested,
+    fresh: Iterator[tuple[Row, Pixels | None]],
+    rows: list[Row],
+    progress: Progress,
+) -> Iterator[Pixels]:
+    """The readable images in the order of the files; the rows of the fresh ones are added to `rows`."""
+    ok = (previous.manifest.table["status"] == "ok").to_numpy()
+    earlier, image = np.asarray(previous.store.images), np.cumsum(ok) - 1
+    for row in old.tolist():
+        if row >= 0:
+            pixels = earlier[image[row]] if ok[row] else None
+        else:
+            entry, pixels = next(fresh)
+            rows.append(entry)
+        if pixels is not None:
+            yield pixels
+        progress.advance()
 
 
-def _merge(old: Indices, previous: Ingested | None, new: pd.DataFrame) -> pd.DataFrame:
+def _merge(old: Indices, earlier: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """The manifest's table: rows of the earlier one and new rows, in the order of the files."""
-    if previous is None:
-        return new
-    both = pd.concat([previous.manifest.table, new], ignore_index=True)
-    order = old.copy()
-    order[old < 0] = len(previous.manifest.table) + np.arange(len(new))
-    return both.iloc[order].reset_index(drop=True)
-
-
-def _index(files: list[FileEntry], listed_ns: int) -> IngestIndex:
-    columns = {
-        "path": pd.Series([_printable(file.path) for file in files], dtype="str"),
-        "size": [file.size for file in files],
-        "mtime_ns": [file.mtime_ns for file in files],
-    }
-    return IngestIndex(pd.DataFrame(columns), listed_ns)
+    order = np.where(old < 0, len(earlier) + np.cumsum(old < 0) - 1, old)
+    return pd.concat([earlier, new], ignore_index=True).iloc[order].reset_index(drop=True)
 
 
 def _read_all(

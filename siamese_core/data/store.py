@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from siamese_core.artifact import read_record, write_record
 from siamese_core.config import ImageConfig
 
 _PIXELS, _SPEC, _FORMAT = "images.u8", "images.json", 1
+_BUFFER = 2**20
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class ImageStore:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map the files of a folder that a `StoreWriter` or `save` wrote."""
+        """Map the files of a folder that `write_store` or `save` wrote."""
         spec = read_record(_Spec, folder / _SPEC, _FORMAT)
         if spec.shape[0] == 0:
             return cls(np.empty(spec.shape, np.uint8), spec.config, folder)
@@ -65,35 +66,19 @@ class ImageStore:
         }
 
 
-class StoreWriter:
-    """A writer of an image store, image by image, with the memory of one image.
+def write_store(folder: Path, config: ImageConfig, images: Iterable[Pixels]) -> ImageStore:
+    """Write an image store, image by image, with the memory of one.
 
-    Use as a context manager; `folder` must exist. The store is complete when the block ends without an error.
+    Args:
+        folder: An existing folder.
+        config: Preparation of the images.
+        images: (size, size, channels) uint8 each.
     """
-
-    def __init__(self, folder: Path, config: ImageConfig) -> None:
-        self._folder, self._config, self._count = folder, config, 0
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        self._file = (self._folder / _PIXELS).open("wb")
-        return self
-
-    def append(self, pixels: Pixels) -> None:
-        """Add one prepared image, (size, size, channels) uint8."""
-        self.extend(pixels[np.newaxis])
-
-    def extend(self, images: Pixels) -> None:
-        """Add prepared images, (n, size, size, channels) uint8."""
-        assert self._file is not None, "StoreWriter is used outside of its with block"
-        self._file.write(np.ascontiguousarray(images).data)
-        self._count += len(images)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._file is not None
-        self._file.close()
-        if kind is None:
-            shape = (self._count, self._config.size, self._config.size, self._config.channels)
-            write_record(self._folder / _SPEC, _Spec(shape, self._config), _FORMAT)
+    count = 0
+    with (folder / _PIXELS).open("wb", _BUFFER) as file:
+        for pixels in images:
+            file.write(np.ascontiguousarray(pixels).data)
+            count += 1
+    shape = (count, config.size, config.size, config.channels)
+    write_record(folder / _SPEC, _Spec(shape, config), _FORMAT)
+    return ImageStore.load(folder)
