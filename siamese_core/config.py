@@ -6,20 +6,13 @@ outside its range is a `ConfigError` at construction.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from siamese_core.config_section import Rules, no_boolean, section
 
-Level = Literal["error", "warning", "off"]
-Color = Literal["grey", "rgb"]
-Framing = Literal["center", "content"]
 Search = Literal["auto", "exact", "flat", "ivf", "hnsw"]
-Architecture = Literal["convnet", "residual", "resnet18", "resnet50", "mobilenet_v3"]
-Freeze = Literal["none", "body"]
-Views = Literal["none", "flip", "shifts"]
-Mining = Literal["semi_hard", "batch_hard", "batch_all", "distance_weighted", "easy_positive"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -31,14 +24,15 @@ Rank = Annotated[int, Field(ge=1, le=10_000)]
 # What ends the name of a file, a URI of the registry or a line.
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
 _IN_NAME = rf"{_CONTROL}/:@?"
+
+
+def _text(most: int, pattern: str, allowed: str, **options: Any) -> Any:
+    """Rule of a text: its longest length, its pattern, and both in words for the message."""
+    return Field(max_length=most, pattern=pattern, json_schema_extra={"errorMessage": allowed}, **options)
+
+
 FilePath = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=4096,
-        pattern=rf"^[^{_CONTROL}]+$",
-        json_schema_extra={"errorMessage": "a path of 1 to 4,096 characters without control characters"},
-    ),
+    str, _text(4096, rf"^[^{_CONTROL}]+$", "a path of 1 to 4,096 characters without control characters", min_length=1)
 ]
 DataDir = Annotated[FilePath, Field(description="Folder of images; an identity is the path of a folder below it.")]
 SplitFile = Annotated[
@@ -46,14 +40,12 @@ SplitFile = Annotated[
 ]
 ModelName = Annotated[
     str,
-    Field(
+    _text(
+        200,
+        rf"^[^\s.{_IN_NAME}]([^{_IN_NAME}]*[^\s{_IN_NAME}])?$",
+        "a name of 1 to 200 characters without / : @ ? and control characters, that neither begins with a dot nor "
+        "begins or ends with a space",
         min_length=1,
-        max_length=200,
-        pattern=rf"^[^\s.{_IN_NAME}]([^{_IN_NAME}]*[^\s{_IN_NAME}])?$",
-        json_schema_extra={
-            "errorMessage": "a name of 1 to 200 characters without / : @ ? and control characters, that neither begins "
-            "with a dot nor begins or ends with a space"
-        },
         description="Name in the MLflow model registry.",
     ),
 ]
@@ -66,9 +58,9 @@ class ImageConfig:
 
     size: Annotated[int, Field(ge=8, le=1024)] = 64
     """Height and width of the prepared image, in pixels."""
-    color: Color = "rgb"
+    color: Literal["grey", "rgb"] = "rgb"
     """`grey` (1 channel) or `rgb` (3 channels)."""
-    framing: Framing = "center"
+    framing: Literal["center", "content"] = "center"
     """`center` keeps the central square. `content` keeps the square around all that differs from the colour of the
     border (ink on paper, a product on white), so that small drawings fill the frame too."""
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -102,7 +94,7 @@ class ValidationConfig:
     """Standard deviation of the prepared image (0 to 255) below which it counts as nearly empty."""
     max_near_empty: Fraction = 0.05
     """Largest share of nearly empty images; above it the run stops."""
-    cross_identity_duplicates: Level = "error"
+    cross_identity_duplicates: Literal["error", "warning", "off"] = "error"
     """Severity of an identical file under two identities."""
 
 
@@ -143,7 +135,7 @@ class TripletConfig:
 class EncoderConfig:
     """The network f that both towers share."""
 
-    architecture: Architecture = "convnet"
+    architecture: Literal["convnet", "residual", "resnet18", "resnet50", "mobilenet_v3"] = "convnet"
     """`convnet` or `residual` (small, any size, grey or rgb), or a backbone of torchvision."""
     embedding_dim: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Length of the embedding."""
@@ -157,9 +149,9 @@ class EncoderConfig:
     """Share of the features that is dropped before the head, in training."""
     weights_file: FilePath | None = None
     """Local state dict to start from: `.safetensors`, or `.pt` and `.pth`, read with `weights_only`."""
-    freeze: Freeze = "none"
+    freeze: Literal["none", "body"] = "none"
     """`body` trains the head alone; the body keeps its weights, and its batch norms their statistics."""
-    test_time: Views = "none"
+    test_time: Literal["none", "flip", "shifts"] = "none"
     """Test-time augmentation, views averaged into one embedding: `none` (the image alone), `flip` (with its mirror
     image) or `shifts` (with its shifts by 1/32 of its side, to the left, right, top and bottom)."""
 
@@ -214,7 +206,7 @@ class TrainingConfig:
     8 (rotations and reflections). More identities to learn from, for characters."""
     margin: Annotated[float, Field(gt=0, lt=4)] = 0.2
     """α of the triplet loss, in squared L2 distance of unit vectors (0 to 4)."""
-    mining: Mining = "semi_hard"
+    mining: Literal["semi_hard", "batch_hard", "batch_all", "distance_weighted", "easy_positive"] = "semi_hard"
     """Choice of the triplets of a batch. `semi_hard`: for each positive pair the nearest negative beyond the positive.
     `batch_hard`: for each anchor the farthest positive and the nearest negative. `batch_all`: every triplet.
     `distance_weighted`: for each positive pair a random negative, all distances equally often. `easy_positive`: for
@@ -247,12 +239,7 @@ class TrainingConfig:
     warm_start: bool = False
     """Start from the champion's weights where it has the same architecture and reads the same images."""
     device: Annotated[
-        str,
-        Field(
-            max_length=32,
-            pattern=r"^[a-z]+(:[0-9]{1,3})?$",
-            json_schema_extra={"errorMessage": "auto, or a device of PyTorch such as cpu, cuda or cuda:1"},
-        ),
+        str, _text(32, r"^[a-z]+(:[0-9]{1,3})?$", "auto, or a device of PyTorch such as cpu, cuda or cuda:1")
     ] = "auto"
     """`auto` takes a GPU where there is one; else a device of PyTorch, such as `cpu` or `cuda:1`."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from siamese_core.errors import ConfigError
+from siamese_core.errors import ConfigError, first_line
 
 
 def choose_device(name: str) -> torch.device:
@@ -23,7 +23,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"training.device {name!r} is not available here: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"training.device {name!r} is not available here: {first_line(error)}") from error
     return device
 
 

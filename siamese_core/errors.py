@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SiameseError(Exception):
     """Base of all errors that are the input's fault and not the program's."""
@@ -25,3 +27,13 @@ class ModelError(SiameseError):
 
 class TrainingError(SiameseError):
     """Training cannot go on."""
+
+
+def examples(items: Sequence[str], most: int = 5) -> str:
+    """The first of many items, for a message."""
+    return ", ".join(items[:most]) + (" …" if len(items) > most else "")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

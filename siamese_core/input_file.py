@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from siamese_core.artifact import hash_file
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,4 @@ class InputFile:
         if path is None:
             return None
         place = Path(path).expanduser()
-        return cls(str(place), _sha256(place) if place.is_file() else None)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(str(place), hash_file(place).hex() if place.is_file() else None)

@@ -30,14 +30,14 @@ def grid(rows: list[list[Pixels]], titles: list[str]) -> bytes:
     for y, row in enumerate(rows):
         for x, pixels in enumerate(row):
             canvas.paste(_tile(pixels), (_GAP + x * (_TILE + _GAP), 16 + y * (_TILE + _GAP)))
-    return _png(canvas)
+    return _encoded(canvas, "PNG")
 
 
 def photo(pixels: Pixels) -> bytes:
     """One image, (H, W, C) uint8, as a JPEG of at most 160 pixels a side."""
     image = _image(pixels)
     image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
-    return _jpeg(image, quality=88)
+    return _encoded(image, "JPEG", quality=88)
 
 
 def sheet(images: list[Pixels], columns: int, tile: int) -> bytes:
@@ -46,7 +46,7 @@ def sheet(images: list[Pixels], columns: int, tile: int) -> bytes:
     for index, pixels in enumerate(images):
         small = _image(pixels).resize((tile, tile), Image.Resampling.LANCZOS)
         canvas.paste(small, (index % columns * tile, index // columns * tile))
-    return _jpeg(canvas, quality=72)
+    return _encoded(canvas, "JPEG", quality=72)
 
 
 def _tile(pixels: npt.NDArray[np.uint8]) -> Image.Image:
@@ -57,13 +57,7 @@ def _image(pixels: npt.NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.asarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
 
 
-def _png(image: Image.Image) -> bytes:
+def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_lists import PairList, read_pairs_of, rows_of
 from siamese_core.data.split import Split
-from siamese_core.errors import DataError
-
-_EXAMPLES = 5
+from siamese_core.errors import DataError, examples
 
 
 def read_held_out_pairs(path: Path, manifest: Manifest, split: Split) -> PairList:
@@ -42,7 +41,7 @@ class _ImagesOfManifest:
         table, quarantine = manifest.table, manifest.quarantined
         self._reasons = dict(zip(quarantine["path"], quarantine["reason"], strict=True))
         self._paths = set(table["path"].tolist())
-        self._folders = {folder for identity in table["identity"].unique() for folder in _with_parents(identity)}
+        self._folders = {folder for identity in table["identity"].unique() for folder in _from_root(identity)}
         example = next(iter(manifest.ok["path"]), "NAME/1.jpg")
         self.advice = (
             f"Remove their pairs, mend the files, or write each path as it is below data_dir, such as {example}."
@@ -61,21 +60,18 @@ class _ImagesOfManifest:
         return "no such image" if posixpath.dirname(image) in self._folders else "no such folder"
 
 
-def _with_parents(folder: str) -> Iterable[str]:
-    while folder:
-        yield folder
-        folder = posixpath.dirname(folder)
+def _from_root(folder: str) -> Iterable[str]:
+    """The folders on the way to a folder, and itself."""
+    return accumulate(folder.split("/"), posixpath.join)
 
 
 def _refuse_seen(identities: list[str], split: Split, path: Path) -> None:
     parts = dict(zip(split.table["identity"], split.table["split"], strict=True))
-    seen = [(identity, parts[identity]) for identity in identities if parts[identity] != "test"]
+    seen = [f"{identity} ({parts[identity]})" for identity in identities if parts[identity] != "test"]
     if not seen:
         return
-    examples = ", ".join(f"{identity} ({part})" for identity, part in seen[:_EXAMPLES])
-    more = " …" if len(seen) > _EXAMPLES else ""
     raise DataError(
         f"{path} compares {len(identities):,} identities, of which {len(seen):,} are not held out for testing: "
-        f"{examples}{more}. Training or calibration sees them, so their error rates say nothing about strangers. List "
+        f"{examples(seen)}. Training or calibration sees them, so their error rates say nothing about strangers. List "
         "every identity of the file as test in split_file (a CSV identity,split), or remove these pairs."
     )

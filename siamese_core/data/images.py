@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
-from siamese_core.errors import UnreadableImageError
+from siamese_core.errors import UnreadableImageError, first_line
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
 
@@ -75,7 +75,7 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
     except UnreadableImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
-        raise UnreadableImageError(f"cannot be decoded: {_first_line(error)}") from error
+        raise UnreadableImageError(f"cannot be decoded: {first_line(error)}") from error
 
 
 def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
@@ -210,8 +210,3 @@ def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
             f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, not {array.shape} {array.dtype}"
         )
     return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__

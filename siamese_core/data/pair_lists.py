@@ -24,11 +24,10 @@ from siamese_core.artifact import read_record, read_table, write_record, write_t
 from siamese_core.data.csv_files import reading_csv
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_formats import Lookup, Row, read_rows
-from siamese_core.errors import DataError
+from siamese_core.errors import DataError, examples
 from siamese_core.progress import Progress, track
 
 _FORMAT = 1
-_EXAMPLES = 5
 _BLOCK = 2**20
 _LONG_FILE = 2**25  # bytes; shorter ones are read before a progress bar is of use
 
@@ -217,14 +216,12 @@ def _collect(rows: Iterable[Row], path: Path, lookup: Lookup, has_folds: bool) -
 
 def _refuse_missing(images: _Images, path: Path, lookup: Lookup) -> None:
     places = zip(images.paths, images.lines, strict=True)
-    missing = [(image, line, why) for image, line in places if (why := lookup.why_not(image))]
+    missing = [f"{image} (line {line}, {why})" for image, line in places if (why := lookup.why_not(image))]
     if not missing:
         return
-    examples = ", ".join(f"{image} (line {line}, {why})" for image, line, why in missing[:_EXAMPLES])
-    more = " …" if len(missing) > _EXAMPLES else ""
     raise DataError(
         f"{len(missing):,} of the {len(images.paths):,} images in {path} are not {lookup.place}: "
-        f"{examples}{more}. {lookup.advice}"
+        f"{examples(missing)}. {lookup.advice}"
     )
 
 

@@ -17,13 +17,13 @@ from siamese_core.arrays import Indices
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import SplitConfig
 from siamese_core.data.manifest import Manifest
-from siamese_core.errors import DataError
+from siamese_core.errors import DataError, examples
 
 logger = logging.getLogger(__name__)
 
 PARTS = ("train", "calibration", "test")
-# Fewest identities with at least two images each, for there to be thresholds and errors.
-MIN_IDENTITIES = {"train": 2, "calibration": 2, "test": 2}
+# Fewest identities of a part with at least two images each, for there to be thresholds and errors.
+MIN_IDENTITIES = 2
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,6 @@ def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None 
     }
     parts = {name: assigned.get(name, part) for name, part in hashed.items()}
     table = pd.DataFrame({"identity": list(parts), "split": list(parts.values())}).astype("str")
-    table = table.sort_values("identity", ignore_index=True)
     _check_sizes(table, images_per_identity, config, from_file=bool(assigned))
     return Split(table)
 
@@ -136,37 +135,30 @@ def _refuse_strangers(assigned: dict[str, str], identities: Iterable[str], path:
             f"An identity is a folder's path below data_dir, such as {next(iter(identities))!r}."
         )
     if strangers:
-        names = ", ".join(strangers[:5]) + (" …" if len(strangers) > 5 else "")
+        names = examples(strangers)
         logger.warning(f"split_file {path} lists {len(strangers)} identities without a readable image: {names}")
 
 
 def _check_sizes(table: pd.DataFrame, images: pd.Series[int], config: SplitConfig, from_file: bool) -> None:
-    counts = _usable_counts(table, images)
-    short = [part for part in PARTS if counts[part] < MIN_IDENTITIES[part]]
+    pairable = images.index[images >= 2]
+    counts = table.loc[table["identity"].isin(pairable), "split"].value_counts().reindex(PARTS, fill_value=0)
+    short = [part for part in PARTS if counts[part] < MIN_IDENTITIES]
     if not short:
         return
-    sizes = ", ".join(f"{part} {counts[part]} (needs {MIN_IDENTITIES[part]})" for part in PARTS)
-    total = int((images >= 2).sum())
+    sizes = ", ".join(f"{part} {size} (needs {MIN_IDENTITIES})" for part, size in counts.items())
     raise DataError(
         f"Too few identities with at least 2 images in {' and '.join(short)}: {sizes}; "
-        f"{len(images)} identities in all, {total} of them with at least 2 images. "
-        f"{_way_out(images, config, from_file)}"
+        f"{len(images)} identities in all, {len(pairable)} of them with at least 2 images. "
+        f"{_way_out(pairable.tolist(), config, from_file)}"
     )
 
 
-def _usable_counts(table: pd.DataFrame, images: pd.Series[int]) -> dict[str, int]:
-    pairable = table[table["identity"].map(images) >= 2]
-    sizes = pairable.groupby("split").size()
-    return {part: int(sizes.get(part, 0)) for part in PARTS}
-
-
-def _way_out(images: pd.Series[int], config: SplitConfig, from_file: bool) -> str:
+def _way_out(names: list[str], config: SplitConfig, from_file: bool) -> str:
     if from_file:
         return "List more identities with several images for it in split_file."
-    names = images.index[images >= 2].tolist()
     for salt in islice((f"siamese-{i}" for i in count(2)), 50):
         other = SplitConfig(config.calibration, config.test, salt)
         parts = [hashed_part(name, other) for name in names]
-        if all(parts.count(part) >= MIN_IDENTITIES[part] for part in PARTS):
+        if all(parts.count(part) >= MIN_IDENTITIES for part in PARTS):
             return f"With so few, chance decides: split.salt '{salt}' fills every part. More identities are better."
     return "Add identities with several images, or assign them with split_file."

@@ -212,18 +212,10 @@ def _residual(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten()), before * 16
 
 
-def _resnet18(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
-    return _resnet("resnet18", channels)
-
-
-def _resnet50(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
-    return _resnet("resnet50", channels)
-
-
-def _resnet(name: str, channels: int) -> tuple[nn.Module, int]:
+def _resnet(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]:
     from torchvision.models import get_model  # takes seconds to import, and the default encoder does not need it
 
-    body = get_model(name, weights=None)
+    body = get_model(config.architecture, weights=None)
     features = body.fc.in_features
     body.fc = nn.Identity()
     body.conv1 = _with_channels(body.conv1, channels)
@@ -243,20 +235,14 @@ def _mobilenet_v3(config: EncoderConfig, channels: int) -> tuple[nn.Module, int]
 def _with_channels(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
     if conv.in_channels == channels:
         return conv
-    return nn.Conv2d(
-        channels,
-        conv.out_channels,
-        kernel_size=(conv.kernel_size[0], conv.kernel_size[1]),
-        stride=(conv.stride[0], conv.stride[1]),
-        padding=(int(conv.padding[0]), int(conv.padding[1])),
-        bias=False,
-    )
+    side = conv.kernel_size[0]  # all these backbones begin with a strided convolution of odd side
+    return nn.Conv2d(channels, conv.out_channels, side, stride=2, padding=side // 2, bias=False)
 
 
 _BODIES: dict[str, Callable[[EncoderConfig, int], tuple[nn.Module, int]]] = {
     "convnet": _convnet,
     "residual": _residual,
-    "resnet18": _resnet18,
-    "resnet50": _resnet50,
+    "resnet18": _resnet,
+    "resnet50": _resnet,
     "mobilenet_v3": _mobilenet_v3,
 }

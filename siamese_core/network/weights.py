@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 from collections.abc import Sequence
@@ -14,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from siamese_core.errors import ModelError
+from siamese_core.artifact import hash_file
+from siamese_core.errors import ModelError, first_line
 
 # Trainers wrap a state dict in one of these; DDP, torch.compile and models with a head put prefixes before names.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -94,7 +94,7 @@ def load_weights(network: nn.Module, path: Path) -> WeightsReport:
     network.load_state_dict(fitting, strict=False)
     return WeightsReport(
         path=path,
-        sha256=_sha256(path),
+        sha256=hash_file(path).hex(),
         matched=tuple(fitting),
         missing=tuple(name for name in own if name not in state),
         unexpected=tuple(name for name in state if name not in own),
@@ -117,8 +117,9 @@ def _read(path: Path) -> Any:
             "Save its weights alone, with torch.save(model.state_dict(), …) or as .safetensors."
         ) from error
     except Exception as error:  # a damaged file raises many types
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"encoder.weights_file {path} is damaged, or not what its suffix says: {why}") from error
+        raise ModelError(
+            f"encoder.weights_file {path} is damaged, or not what its suffix says: {first_line(error)}"
+        ) from error
 
 
 def _unwrap(content: Any) -> Any:
@@ -164,8 +165,3 @@ def _some(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ made with NumPy in O(B log B + pairs), and go over without waiting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +33,7 @@ class PositiveTensors(NamedTuple):
     negatives: Tensor
 
 
-@dataclass(frozen=True)
-class Positives:
+class Positives(NamedTuple):
     """Anchors of a batch and the images of their identities; S is the size of the largest identity.
 
     Attributes:
@@ -71,9 +69,4 @@ class Positives:
 
     def on(self, device: torch.device) -> PositiveTensors:
         """The same, on a device."""
-        return PositiveTensors(
-            send(self.anchor, device),
-            send(self.member, device),
-            send(self.is_positive, device),
-            send(self.negatives, device),
-        )
+        return PositiveTensors._make(send(array, device) for array in self)
