@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 
 from tqdm import tqdm
 
@@ -61,8 +60,7 @@ class Progress:
         return f"{line}, {self._note}" if self._note else line
 
 
-@contextmanager
-def track(work: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
+def track(work: str, total: int, unit: str, done: int = 0) -> closing[Progress]:
     """Show the progress of the work inside the `with` block.
 
     Args:
@@ -71,14 +69,10 @@ def track(work: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]
         unit: The name of a unit, such as "images".
         done: Units done earlier, by the interrupted run that this one resumes.
 
-    Yields:
-        The `Progress` to advance.
+    Returns:
+        A context with the `Progress` to advance.
     """
-    progress = Progress(work, total, unit, done)
-    try:
-        yield progress
-    finally:
-        progress.close()
+    return closing(Progress(work, total, unit, done))
 
 
 def _clock(seconds: float) -> str:
