@@ -87,9 +87,11 @@ def problems(error: ValidationError, schema: Schema, prefix: str = "") -> list[s
 
 def words(schema: Schema) -> str:
     """Values that a JSON schema allows, such as "a whole number between 8 and 1024"."""
+    if "errorMessage" in schema:
+        return str(schema["errorMessage"])
     if "anyOf" in schema:
         return ", or ".join(map(words, schema["anyOf"]))
-    return schema.get("errorMessage") or f"{kind(schema)} {limits(schema)}".rstrip()
+    return f"{kind(schema)} {limits(schema)}".rstrip()
 
 
 def kind(schema: Schema) -> str:
