@@ -40,6 +40,11 @@ def environment(root: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
+def console_script(name: str) -> Path:
+    """Place of a command that this Python's environment brings."""
+    return Path(sys.executable).parent / name
+
+
 def ask(root: Path, module: str, *arguments: str) -> Any:
     """Run a module of the checkout, and read the JSON in the last line that it prints.
 

@@ -1,6 +1,6 @@
 """Embeddings of many files, a block at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tupl
     """Embed files and the files below folders, and write `paths` and `embeddings`.
 
     Args:
-        inputs: Files and folders.
+        inputs: Files and folders that exist.
         output: An `.npz` file; written whole or not at all.
         model: Its name or folder; None for the only champion.
 
@@ -28,11 +28,11 @@ def embed_files(inputs: Iterable[Path], output: Path, model: str | None) -> tupl
         Number of files that were embedded, and the reason for each that was not.
 
     Raises:
-        DataError: An input does not exist, or nothing could be embedded.
+        DataError: There is no folder for the output, or nothing could be embedded.
     """
     if not output.parent.is_dir():
         raise DataError(f"The folder of {output} does not exist.")
-    files = list(_expand(inputs))
+    files = [path for item in inputs for path in _files(item)]
     paths, failed, embeddings = embed_readable(load_verifier(model), files)
     if not paths:
         raise DataError(
@@ -65,14 +65,8 @@ def embed_readable(verifier: Verifier, files: Sequence[Path]) -> tuple[list[Path
     return paths, failed, np.concatenate(parts)
 
 
-def _expand(inputs: Iterable[Path]) -> Iterator[Path]:
-    for item in inputs:
-        if item.is_dir():
-            yield from (item / file.path for file in list_files(item))
-        elif item.exists():
-            yield item
-        else:
-            raise DataError(f"{item} does not exist.")
+def _files(item: Path) -> list[Path]:
+    return [item / file.path for file in list_files(item)] if item.is_dir() else [item]
 
 
 def _write(output: Path, paths: list[str], embeddings: np.ndarray) -> None:

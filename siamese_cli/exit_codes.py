@@ -22,7 +22,7 @@ from typing import TextIO
 
 import click
 
-from siamese_cli.output import Output, log_lines
+from siamese_cli.output import Answer, Output, log_lines
 from siamese_core.errors import SiameseError
 
 _DEBUG = "SIAMESE_DEBUG"
@@ -51,8 +51,9 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
     try:
         context = group.make_context(group.name, list(arguments), obj=output)
         with context, log_lines():
-            code = int(group.invoke(context) or ExitCode.DONE)
-        print(end="", flush=True)  # here, where a full disk or a closed pipe can still be answered with code 2
+            answer: Answer = group.invoke(context)
+        output.answer(answer)
+        code = answer.code
     except click.exceptions.Exit as end:  # --help, --version
         code = end.exit_code
     except BaseException as error:

@@ -1,57 +1,41 @@
-"""The `siamese` command: a table of its commands, each imported when it is asked for."""
+"""The `siamese` command: its commands, which import what is slow when they run."""
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
+from siamese_cli.commands.check_config import check_config
+from siamese_cli.commands.completion import COMPLETE, completion
+from siamese_cli.commands.data import data
+from siamese_cli.commands.embed import embed
+from siamese_cli.commands.evaluate import evaluate
+from siamese_cli.commands.registry import history, promote, rollback
+from siamese_cli.commands.retrain import retrain
+from siamese_cli.commands.schedule import schedule
+from siamese_cli.commands.show import show
+from siamese_cli.commands.tracking_uri import tracking_uri
+from siamese_cli.commands.verify import verify
 from siamese_cli.exit_codes import ExitCode, run
+from siamese_cli.output import Answer
 from siamese_core import __version__
 
-# Command → its module in siamese_cli.commands, where a function has the command's name.
-_MODULES = {
-    "verify": "verify",
-    "embed": "embed",
-    "evaluate": "evaluate",
-    "show": "show",
-    "history": "registry",
-    "promote": "registry",
-    "rollback": "registry",
-    "retrain": "retraining",
-    "schedule": "retraining",
-    "check-config": "check_config",
-    "tracking-uri": "tracking_uri",
-    "data": "data",
-    "completion": "completion",
-}
-COMPLETE = "_SIAMESE_COMPLETE"
+_QUESTIONS = [verify, embed, evaluate, show]
+_VERSIONS = [history, promote, rollback, retrain, schedule]
+_TOOLS = [check_config, tracking_uri, data, completion]
 
 
-class _LazyGroup(click.Group):
-    """A group whose commands are imported one by one, so that none pays for another."""
+class _InOrder(click.Group):
+    """A group that lists its commands in the order in which they were given."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULES)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _MODULES:
-            return None
-        module = import_module(f"siamese_cli.commands.{_MODULES[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in _MODULES or args[0].startswith("-") or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        raise click.NoSuchCommand(args[0], possibilities=_MODULES, ctx=ctx)
+        return list(self.commands)
 
 
 @click.command(
-    cls=_LazyGroup,
+    cls=_InOrder,
+    commands=[*_QUESTIONS, *_VERSIONS, *_TOOLS],
     invoke_without_command=True,
     epilog="""\
 Every command ends with exit code 0 when it has done its work and with 2 when it could not, for whatever reason.
@@ -66,12 +50,9 @@ Example:
 )
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context
-def siamese(context: click.Context) -> int:
+def siamese(context: click.Context) -> Answer:
     """Verify faces, characters or other identities by comparing images."""
-    if context.invoked_subcommand:
-        return ExitCode.DONE
-    click.echo(context.get_help())
-    return ExitCode.TROUBLE
+    return Answer(None, context.get_help(), ExitCode.TROUBLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

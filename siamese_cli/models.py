@@ -58,21 +58,6 @@ class Registered:
             return client.get_model_version_by_alias(self.name, self.alias or "champion")
 
 
-@dataclass(frozen=True)
-class ModelFiles:
-    """The place of a model.
-
-    Attributes:
-        label: Its name, for people.
-        folder: The verifier's files.
-        registered: Its name in the registry; None for a folder.
-    """
-
-    label: str
-    folder: Path
-    registered: Registered | None
-
-
 def parse(text: str) -> Registered | None:
     """Read the name of a registered model; None for what can only be a folder."""
     match = _URI.fullmatch(text) or _SHORT.fullmatch(text)
@@ -99,16 +84,19 @@ def load_verifier(model: str | None) -> Verifier:
     """
     from siamese_core.verifier import Verifier
 
-    folder = locate(model).folder
+    folder, _ = locate(model)
     with reading(folder):
         return Verifier.load(folder)
 
 
-def locate(model: str | None) -> ModelFiles:
+def locate(model: str | None) -> tuple[Path, Registered | None]:
     """Find the files of the model that a user named.
 
     Args:
         model: A name as this module describes it; None for the only champion.
+
+    Returns:
+        The verifier's folder, and its name in the registry, or None for a folder of the user.
 
     Raises:
         ModelError: There is no such model, or more than one to choose from.
@@ -120,7 +108,7 @@ def locate(model: str | None) -> ModelFiles:
     if folder and registered:
         _log.info("Taking the folder %s; models:/%s would be the registered model.", model, model)
     if folder:
-        return ModelFiles(model, folder, None)
+        return folder, None
     if registered is None:
         raise ModelError(f"{model} is neither a folder of a verifier nor the name of a registered model.")
     try:
@@ -169,8 +157,8 @@ def _verifier_in(folder: Path) -> Path | None:
     return next((place for place in places if any((place / name).is_file() for name in FILES)), None)
 
 
-def _download(model: Registered) -> ModelFiles:
+def _download(model: Registered) -> tuple[Path, Registered]:
     use_tracking()
     from siamese_integrations.mlflow_registry import verifier_folder
 
-    return ModelFiles(model.uri, verifier_folder(model.uri), model)
+    return verifier_folder(model.uri), model

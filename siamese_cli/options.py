@@ -1,13 +1,16 @@
-"""Options that several commands share."""
+"""Decorators that the commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-PATH = click.Path(path_type=Path)
+from siamese_cli.output import Answer
 
-json_option = click.option(
-    "--json", is_flag=True, expose_value=False, help="Print the answer, or the error, as one JSON document."
+PATH = click.Path(path_type=Path)
+EXISTING = click.Path(exists=True, path_type=Path)
+JSON = click.Option(
+    ["--json"], is_flag=True, expose_value=False, help="Print the answer, or the error, as one JSON document."
 )
 
 model_option = click.option(
@@ -23,7 +26,19 @@ config_option = click.option(
     "-c",
     "--config",
     required=True,
-    type=PATH,
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
     metavar="FILE",
     help="The run configuration, such as configs/faces.yaml.",
 )
+
+
+def command(*examples: str) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a function a command with `--json`, and show examples of its use below its help."""
+    title = "\b\nExample:" if len(examples) == 1 else "\b\nExamples:"
+
+    def decorate(function: Callable[..., Answer]) -> click.Command:
+        made = click.command(epilog="\n  ".join([title, *examples]))(function)
+        made.params.append(JSON)
+        return made
+
+    return decorate

@@ -1,15 +1,28 @@
 """Output of every command: the answer on stdout, in words or as JSON, and everything else on stderr."""
 
 import json
-import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, TextIO
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, TextIO
 
 _LOGGERS = ("siamese_cli", "siamese_core", "siamese_integrations")
+
+
+class Answer(NamedTuple):
+    """Answer of a command.
+
+    Attributes:
+        value: For machines: JSON values, paths and dataclasses.
+        words: For people; nothing is printed if empty.
+        code: The exit code.
+    """
+
+    value: Any
+    words: str
+    code: int = 0
 
 
 @dataclass(frozen=True)
@@ -22,21 +35,17 @@ class Output:
 
     json: bool
 
-    def answer(self, value: Any, words: str) -> None:
-        """Print the answer, as `value` or in words."""
-        print(to_json(value) if self.json else words)
+    def answer(self, answer: Answer) -> None:
+        """Print the answer; a full disk or a closed pipe is an error here and not when Python ends."""
+        if text := _to_json(answer.value) if self.json else answer.words:
+            print(text, flush=True)
 
     def fail(self, place: str, words: str) -> None:
         """Print an error: in words on stderr, and for machines on stdout as well."""
         if self.json:
-            _print(to_json({"error": words}), sys.stdout)
+            _print(_to_json({"error": words}), sys.stdout)
         if words:
             _print(f"{place}: {words}", sys.stderr)
-
-
-def to_json(value: Any) -> str:
-    """Write JSON on one line; a number that is not finite becomes null."""
-    return json.dumps(_finite(value), allow_nan=False, default=os.fspath)
 
 
 @contextmanager
@@ -59,16 +68,14 @@ def log_lines() -> Iterator[None]:
             logger.propagate = True
 
 
-def _finite(value: Any) -> Any:
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {str(key): _finite(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_finite(inner) for inner in value]
-        case _:
-            return value
+def _to_json(value: Any) -> str:
+    """Write JSON on one line; a number that is not finite becomes null."""
+    text = json.dumps(value, default=_plain)
+    return json.dumps(json.loads(text, parse_constant=lambda _: None))
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else asdict(value)
 
 
 def _print(text: str, stream: TextIO | None) -> None:

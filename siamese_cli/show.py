@@ -1,6 +1,6 @@
 """Facts about a model: the operating points, the errors on test identities, and where the report is."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from siamese_cli.models import Registered, locate, reading
@@ -31,22 +31,20 @@ class Facts:
         """Everything but the points of the curves."""
         values: dict[str, Any] = {"model": self.model, "registered": self.registered}
         values["calibration"] = self.calibration.summary()
-        if self.evaluation:
-            values["evaluation"] = self.evaluation.summary()
-            values["points"] = {name: asdict(point) for name, point in self.evaluation.model.points.items()}
-            for name in ("pairs", "one_shot", "champion"):
-                result = getattr(self.evaluation, name)
-                values[name] = asdict(result) if result else None
+        if test := self.evaluation:
+            values |= {"evaluation": test.summary(), "points": test.model.points}
+            values |= {"pairs": test.pairs, "one_shot": test.one_shot, "champion": test.champion}
         return values
 
 
 def facts(model: str | None) -> Facts:
     """Read what is recorded about the model that a user named."""
-    files = locate(model)
-    with reading(files.folder):
-        calibration = Calibration.load(files.folder)
-        evaluation = Evaluation.load(files.folder) if (files.folder / "evaluation.json").is_file() else None
-    return Facts(files.label, calibration, evaluation, _entry(files.registered) if files.registered else {})
+    folder, registered = locate(model)
+    with reading(folder):
+        calibration = Calibration.load(folder)
+        evaluation = Evaluation.load(folder) if (folder / "evaluation.json").is_file() else None
+    label = registered.uri if registered else str(model)
+    return Facts(label, calibration, evaluation, _entry(registered) if registered else {})
 
 
 def describe(known: Facts) -> str:

@@ -7,21 +7,15 @@ import click
 
 from siamese_cli.checkout import ask, checkout
 from siamese_cli.exit_codes import ExitCode
-from siamese_cli.options import PATH, json_option
-from siamese_cli.output import Output
+from siamese_cli.options import PATH, command
+from siamese_cli.output import Answer, Output
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  siamese check-config configs/faces.yaml
-  siamese check-config --schema > schema.json"""
-)
+@command("siamese check-config configs/faces.yaml", "siamese check-config --schema > schema.json")
 @click.argument("file", metavar="FILE", required=False, type=PATH)
 @click.option("--schema", is_flag=True, help="Print the JSON schema of run configurations instead, for editors.")
-@json_option
 @click.pass_obj
-def check_config(output: Output, file: Path | None, schema: bool) -> int:
+def check_config(output: Output, file: Path | None, schema: bool) -> Answer:
     """Check a run configuration, without running it.
 
     It is compared with the pipelines of the checkout around the working directory, or of the one that siamese was
@@ -29,11 +23,11 @@ def check_config(output: Output, file: Path | None, schema: bool) -> int:
     """
     if schema == (file is not None):
         raise click.UsageError("Give either FILE or --schema.")
-    answer = ask(checkout(), "infra.check_config", str(file or "--schema"))
+    value = ask(checkout(), "infra.check_config", str(file or "--schema"))
     if schema:
-        output.answer(answer, json.dumps(answer, indent=2, ensure_ascii=False))
-    elif answer["ok"] or output.json:
-        output.answer(answer, f"{file}: good")
-    else:
-        click.echo(answer["error"], err=True)
-    return ExitCode.DONE if schema or answer["ok"] else ExitCode.NO
+        return Answer(value, json.dumps(value, indent=2, ensure_ascii=False))
+    if value["ok"]:
+        return Answer(value, f"{file}: good")
+    if not output.json:
+        click.echo(value["error"], err=True)
+    return Answer(value, "", ExitCode.NO)

@@ -1,25 +1,17 @@
 """`siamese show`: one model."""
 
-import click
-
-from siamese_cli.options import json_option, model_option
-from siamese_cli.output import Output
+from siamese_cli.options import command, model_option
+from siamese_cli.output import Answer
 
 
-@click.command(
-    epilog="""\b
-Example:
-  siamese show --model people/3"""
-)
+@command("siamese show --model people/3")
 @model_option
-@json_option
-@click.pass_obj
-def show(output: Output, model: str | None) -> None:
+def show(model: str | None) -> Answer:
     """Show a model: its error rates, its thresholds, its report.
 
     The error rates are those on test identities, which neither training nor calibration has seen.
     """
     from siamese_cli.show import describe, facts
 
-    known = facts(model)
-    output.answer(known.as_json(), describe(known))
+    model_facts = facts(model)
+    return Answer(model_facts.as_json(), describe(model_facts))

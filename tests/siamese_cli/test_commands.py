@@ -18,9 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamese_cli.evaluation import evaluate
 from siamese_cli.main import main
-from siamese_core.errors import DataError
 from tests.conftest import QUICK, Project
 
 
@@ -194,10 +192,13 @@ def test_evaluate_by_one_shot_tasks(project: Project, model: str, tracking: str,
     assert found["queries"] == 600
     said = project.run(*command, *images, folder=people, MLFLOW_TRACKING_URI=tracking).stdout
     assert f"3-way one-shot error {found['error']:.2%}, 600 queries" in said
-    with pytest.raises(DataError, match="--one-shot N needs --images"):
-        evaluate(model, None, 3, None)
-    with pytest.raises(DataError, match="--one-shot is 1, but a task needs at least 2"):
-        evaluate(model, None, 1, people)
+    for wrong, words in (
+        (command, "--one-shot N needs --images"),
+        ([*command, *images, "--one-shot", "1"], "--one-shot is 1, but a task needs at least 2"),
+    ):
+        done = project.run(*wrong, folder=people, MLFLOW_TRACKING_URI=tracking)
+        assert done.returncode == 2
+        assert words in done.stderr
 
 
 def test_show_and_promote(project: Project, model: str, tracking: str, tmp_path: Path) -> None:

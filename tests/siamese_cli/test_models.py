@@ -40,9 +40,9 @@ def test_a_folder_with_a_verifier_wins_over_a_short_name(
     (place / "encoder.json").touch()
     monkeypatch.chdir(tmp_path)
     for text in ("people", "./people"):
-        files = locate(text)
-        assert files.folder.resolve() == place.resolve()
-        assert files.registered is None
+        folder, registered = locate(text)
+        assert folder.resolve() == place.resolve()
+        assert registered is None
 
 
 def test_a_folder_without_a_verifier_is_named(tmp_path: Path) -> None:

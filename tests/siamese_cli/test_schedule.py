@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from siamese_cli import schedule
-from siamese_core.errors import ConfigError
+from siamese_cli.commands.retrain import _lock
+from siamese_cli.commands.schedule import cron_line, units
+from siamese_cli.main import main
 from tests.conftest import REPOSITORY, Project
 
 CONFIG = REPOSITORY / "configs" / "retraining.yaml"
@@ -14,7 +15,7 @@ CONFIG = REPOSITORY / "configs" / "retraining.yaml"
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_the_units_pass_systemds_own_check(tmp_path: Path) -> None:
-    for name, text in schedule.units(REPOSITORY, CONFIG, "*-*-* 03:00:00").items():
+    for name, text in units(REPOSITORY, CONFIG, "*-*-* 03:00:00").items():
         (tmp_path / name).write_text(text)
     paths = [str(path) for path in sorted(tmp_path.iterdir())]
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
@@ -44,29 +45,29 @@ def test_install_show_and_remove(project: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_a_wrong_calendar_is_refused() -> None:
-    with pytest.raises(ConfigError, match="not a calendar expression"):
-        schedule.install(REPOSITORY, CONFIG, "every night")
+def test_a_wrong_calendar_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedule", "install", "-c", str(CONFIG), "--at", "every night"]) == 2
+    assert "--at 'every night' is not a calendar expression" in capsys.readouterr().err
 
 
-def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
-    for attempt in (
-        lambda path: schedule.install(REPOSITORY, path, "daily"),
-        lambda path: schedule.retrain(REPOSITORY, path, wait=False),
-    ):
-        with pytest.raises(ConfigError, match="does not exist"):
-            attempt(tmp_path / "nowhere.yaml")
+@pytest.mark.parametrize("command", [["schedule", "install"], ["retrain"]], ids=" ".join)
+def test_a_missing_configuration_is_refused(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nowhere.yaml"
+    assert main([*command, "-c", str(path)]) == 2
+    assert f"'{path}' does not exist" in capsys.readouterr().err
 
 
 def test_the_cron_line_runs_the_same_command() -> None:
-    line = schedule.cron_line(REPOSITORY, CONFIG)
+    line = cron_line(REPOSITORY, CONFIG)
     assert line.startswith("0 3 * * * cd ")
     assert f"siamese retrain -c {CONFIG}" in line
 
 
 def test_one_holds_the_lock_and_another_declines(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "lock"
-    with schedule._lock(path, wait=False) as first, schedule._lock(path, wait=False) as second:
+    with _lock(path, wait=False) as first, _lock(path, wait=False) as second:
         assert (first, second) == (True, False)
-    with schedule._lock(path, wait=False) as third:
+    with _lock(path, wait=False) as third:
         assert third
