@@ -32,18 +32,14 @@ def bootstrap(root: Path = ROOT) -> str:
         Client.initialize(root)
     client = Client()
     client.activate_root(root)
-    components: dict[StackComponentType, str] = {
+    components = {
         StackComponentType.ORCHESTRATOR: "default",
         StackComponentType.ARTIFACT_STORE: "default",
         # No tracking URI: ZenML then keeps MLflow's database and artifacts inside its local artifact store.
-        StackComponentType.EXPERIMENT_TRACKER: _component(
-            client, TRACKER, StackComponentType.EXPERIMENT_TRACKER, "mlflow"
-        ),
-        StackComponentType.MODEL_REGISTRY: _component(client, REGISTRY, StackComponentType.MODEL_REGISTRY, "mlflow"),
+        **_component(client, StackComponentType.EXPERIMENT_TRACKER, TRACKER, "mlflow"),
+        **_component(client, StackComponentType.MODEL_REGISTRY, REGISTRY, "mlflow"),
         # Runs the steps whose configuration says step_operator: true; see configs/gpu.yaml.
-        StackComponentType.STEP_OPERATOR: _component(
-            client, OPERATOR, StackComponentType.STEP_OPERATOR, _process_flavor(client)
-        ),
+        **_component(client, StackComponentType.STEP_OPERATOR, OPERATOR, _process_flavor(client)),
     }
     if not client.list_stacks(name=STACK).total:
         client.create_stack(STACK, dict(components))
@@ -55,10 +51,11 @@ def bootstrap(root: Path = ROOT) -> str:
     return STACK
 
 
-def _component(client: Client, name: str, kind: StackComponentType, flavor: str) -> str:
+def _component(client: Client, kind: StackComponentType, name: str, flavor: str) -> dict[StackComponentType, str]:
+    """Make the component where there is none of this name."""
     if not client.list_stack_components(type=kind, name=name).total:
         client.create_stack_component(name=name, flavor=flavor, component_type=kind, configuration={})
-    return name
+    return {kind: name}
 
 
 def _process_flavor(client: Client) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from infra.reference import current_schema
 from pipelines.retraining import retraining_pipeline
 from siamese_core.errors import ConfigError
 from siamese_integrations.config_file import check_config
@@ -15,14 +16,11 @@ from siamese_integrations.config_file import check_config
 
 def answer(argument: str) -> dict[str, Any]:
     """Check a file, or describe all files that are good."""
-    # Its parameters are the training pipeline's, its steps those and one more.
-    pipeline = retraining_pipeline.entrypoint, retraining_pipeline.steps_by_name
     if argument == "--schema":
-        from siamese_integrations.config_schema import run_schema
-
-        return run_schema(*pipeline)
+        return current_schema()
     try:
-        check_config(Path(argument), *pipeline)
+        # Its parameters are the training pipeline's, its steps those and one more.
+        check_config(Path(argument), retraining_pipeline.entrypoint, retraining_pipeline.steps_by_name)
     except ConfigError as error:
         return {"ok": False, "error": str(error)}
     return {"ok": True}

@@ -1,6 +1,9 @@
 """From folders of images to a registered verifier."""
 
+import json
 from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 from siamese_core.config import (
     CalibrationConfig,
@@ -18,7 +21,6 @@ from siamese_core.config import (
     ValidationConfig,
 )
 from siamese_core.input_file import InputFile
-from siamese_integrations.parameters import as_json
 from siamese_integrations.zenml_pipeline import checked_pipeline
 from steps.build_triplets import build_triplets
 from steps.calibrate import calibrate
@@ -66,7 +68,7 @@ def training_pipeline(
     Returns:
         The model version and the image manifest.
     """
-    config = as_json(locals())
+    config = json.dumps(to_jsonable_python(locals()), sort_keys=True)
     pairs, metadata = InputFile.of(evaluation.pairs), InputFile.of(evaluation.metadata)
     weights = InputFile.of(encoder.weights_file)
     manifest, store, _ = ingest(data_dir, images)
@@ -78,17 +80,7 @@ def training_pipeline(
     trained = train(manifest, store, parts, hard, encoder, training, model_name, seed, weights)
     calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
     measured, _ = evaluate(
-        manifest,
-        store,
-        parts,
-        pair_list,
-        trained,
-        calibrated,
-        calibration,
-        evaluation,
-        model_name,
-        seed,
-        metadata,
+        manifest, store, parts, pair_list, trained, calibrated, calibration, evaluation, model_name, seed, metadata
     )
     version = register(
         manifest, store, parts, trained, calibrated, measured, calibration, promotion, model_name, seed, config

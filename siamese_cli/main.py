@@ -52,7 +52,7 @@ Example:
 @click.pass_context
 def siamese(context: click.Context) -> Answer:
     """Verify faces, characters or other identities by comparing images."""
-    return Answer(None, context.get_help(), ExitCode.TROUBLE)
+    return Answer(None, "" if context.invoked_subcommand else context.get_help(), ExitCode.TROUBLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from siamese_core.data.manifest import COLUMNS, Manifest
 logger = logging.getLogger(__name__)
 
 _EXAMPLES = 20
+_Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class _Rule:
     """An expectation with its meaning to a user."""
 
     expectation: Any
-    level: Literal["error", "warning"]
+    level: _Level
     title: str
     advice: str
 
@@ -37,6 +38,7 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     import great_expectations as gx
 
     images, identities = image_table(manifest), identity_table(manifest)
+    identities["label"] = identities["identity"]
     logger.info(f"checking {len(images):,} images of {len(identities):,} identities")
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -45,12 +47,8 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     suites: list[tuple[str, pd.DataFrame, Iterator[_Rule]]] = [
         ("files", manifest.table.assign(label=_file_labels(manifest)), _file_rules(config)),
         ("images", images, _image_rules(config)),
-        ("identities", identities.assign(label=identities["identity"]), _identity_rules()),
-        (
-            "pairable identities",
-            pairable.assign(label=pairable["identity"]),
-            _pairable_rules(config, len(identities)),
-        ),
+        ("identities", identities, _identity_rules()),
+        ("pairable identities", pairable, _pairable_rules(config, len(identities))),
     ]
     checks, raw = [], []
     for name, table, rules in suites:
@@ -71,29 +69,18 @@ _FORMAT = {"result_format": "COMPLETE", "unexpected_index_column_names": ["label
 def _file_rules(config: ValidationConfig) -> Iterator[_Rule]:
     import great_expectations.expectations as gxe
 
-    yield _Rule(
-        gxe.ExpectTableColumnsToMatchSet(column_set=[*COLUMNS, "label"]),
-        "error",
-        "the manifest has its columns",
-        "The manifest was not made by this version; run ingest again.",
-    )
-    for column in ("width", "height"):
-        yield _Rule(
-            gxe.ExpectColumnValuesToBeOfType(column=column, type_="int64"),
-            "error",
-            f"{column} is a whole number",
-            "The manifest was not made by this version; run ingest again.",
-        )
-    yield _Rule(
-        gxe.ExpectColumnValuesToBeUnique(column="path"),
-        "error",
-        "every file is listed once",
-        "The manifest was not made by this version; run ingest again.",
-    )
-    for share, level in ((config.min_decodable, "error"), (config.warn_decodable, "warning")):
+    for expectation, title in (
+        (gxe.ExpectTableColumnsToMatchSet(column_set=[*COLUMNS, "label"]), "the manifest has its columns"),
+        (gxe.ExpectColumnValuesToBeOfType(column="width", type_="int64"), "width is a whole number"),
+        (gxe.ExpectColumnValuesToBeOfType(column="height", type_="int64"), "height is a whole number"),
+        (gxe.ExpectColumnValuesToBeUnique(column="path"), "every file is listed once"),
+    ):
+        yield _Rule(expectation, "error", title, "The manifest was not made by this version; run ingest again.")
+    shares: dict[_Level, float] = {"error": config.min_decodable, "warning": config.warn_decodable}
+    for level, share in shares.items():
         yield _Rule(
             gxe.ExpectColumnValuesToBeInSet(column="status", value_set=["ok"], mostly=share),
-            level,  # type: ignore[arg-type]
+            level,
             f"at least {share:.0%} of the files are readable images",
             "Repair or remove these files; their reasons are in the quarantine table.",
         )
@@ -102,36 +89,31 @@ def _file_rules(config: ValidationConfig) -> Iterator[_Rule]:
 def _image_rules(config: ValidationConfig) -> Iterator[_Rule]:
     import great_expectations.expectations as gxe
 
-    yield _Rule(
-        gxe.ExpectTableRowCountToBeBetween(min_value=config.min_images),
-        "error",
-        f"there are at least {config.min_images} images",
-        "Add images, or lower validation.min_images.",
-    )
+    between = gxe.ExpectColumnValuesToBeBetween
+    number = gxe.ExpectTableRowCountToBeBetween(min_value=config.min_images)
+    title, advice = f"there are at least {config.min_images} images", "Add images, or lower validation.min_images."
+    yield _Rule(number, "error", title, advice)
     for column in ("width", "height"):
+        title = f"{column} is at least {config.min_side} pixels"
+        advice = "Such small images hold little to compare; consider removing them (validation.min_side)."
+        yield _Rule(between(column=column, min_value=config.min_side), "warning", title, advice)
+    shares: dict[_Level, float] = {"error": 1 - config.max_near_empty, "warning": 1.0}
+    for level, share in shares.items():
         yield _Rule(
-            gxe.ExpectColumnValuesToBeBetween(column=column, min_value=config.min_side),
-            "warning",
-            f"{column} is at least {config.min_side} pixels",
-            "Such small images hold little to compare; consider removing them (validation.min_side).",
-        )
-    near_empty = "Blank images match each other whoever they show; remove them (validation.min_contrast)."
-    for share, level in ((1 - config.max_near_empty, "error"), (1.0, "warning")):
-        yield _Rule(
-            gxe.ExpectColumnValuesToBeBetween(column="contrast", min_value=config.min_contrast, mostly=share),
-            level,  # type: ignore[arg-type]
+            between(column="contrast", min_value=config.min_contrast, mostly=share),
+            level,
             f"{'all' if share == 1 else f'at least {share:.0%} of the'} images are more than near-empty",
-            near_empty,
+            "Blank images match each other whoever they show; remove them (validation.min_contrast).",
         )
     if config.cross_identity_duplicates != "off":
         yield _Rule(
-            gxe.ExpectColumnValuesToBeBetween(column="identities_with_file", max_value=1),
+            between(column="identities_with_file", max_value=1),
             config.cross_identity_duplicates,
             "no identical image lies under two identities",
             "Keep each image under one identity, or set validation.cross_identity_duplicates to warning.",
         )
     yield _Rule(
-        gxe.ExpectColumnValuesToBeBetween(column="copies_in_identity", max_value=1),
+        between(column="copies_in_identity", max_value=1),
         "warning",
         "no identity holds the same image twice",
         "A pair of copies is always a match and makes the error rates look better than they are; keep one.",

@@ -189,20 +189,18 @@ class _Sink(io.StringIO):
 
 
 def _signature(default_point: str) -> ModelSignature:
-    columns = ("image_a", "image_b", "image")
     return ModelSignature(
         # "string" also lets bytes pass; MLflow's "binary" is decoded in some request formats and not in others.
-        inputs=Schema([ColSpec(DataType.string, name, required=False) for name in columns]),
-        outputs=Schema(
-            [
-                ColSpec(DataType.double, "distance", required=False),
-                ColSpec(DataType.double, "probability", required=False),
-                ColSpec(DataType.boolean, "same", required=False),
-                ColSpec(DataType.string, "error", required=False),
-            ]
+        inputs=_columns(image_a=DataType.string, image_b=DataType.string, image=DataType.string),
+        outputs=_columns(
+            distance=DataType.double, probability=DataType.double, same=DataType.boolean, error=DataType.string
         ),
         params=ParamSchema([ParamSpec("operating_point", DataType.string, default_point)]),
     )
+
+
+def _columns(**kinds: DataType) -> Schema:
+    return Schema([ColSpec(kind, name, required=False) for name, kind in kinds.items()])
 
 
 def _input_example() -> pd.DataFrame:

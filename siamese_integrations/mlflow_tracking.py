@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
@@ -17,10 +18,10 @@ _LONGEST_TAG = 5000
 
 def log_parameters(**groups: Any) -> None:
     """Log dataclasses as `group.field`, other values as they are."""
-    flat: dict[str, Any] = {}
-    for name, value in groups.items():
-        flat |= _flatten(name, asdict(value) if hasattr(value, "__dataclass_fields__") else value)
-    mlflow.log_params(flat)
+    values = {
+        name: asdict(value) if hasattr(value, "__dataclass_fields__") else value for name, value in groups.items()
+    }
+    mlflow.log_params(pd.json_normalize(values).to_dict("records")[0])
 
 
 def log_history(history: list[dict[str, float]], events: list[dict[str, Any]], speed: dict[str, float]) -> None:
@@ -58,12 +59,3 @@ def _log_batches(metrics: list[Metric], size: int = 1000) -> None:
     assert run is not None, "ZenML's MLflow tracker starts a run for every step that asks for one"
     for start in range(0, len(metrics), size):
         MlflowClient().log_batch(run.info.run_id, metrics[start : start + size])
-
-
-def _flatten(prefix: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        flat |= _flatten(f"{prefix}.{name}", inner)
-    return flat

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from typing import Any, cast
 
 from pydantic import ConfigDict, Field
@@ -84,11 +83,6 @@ class LocalProcessStepOperator(BaseStepOperator):
         self._running: dict[str, tuple[subprocess.Popen[bytes], int, float | None]] = {}
 
     @property
-    def config(self) -> LocalProcessConfig:
-        """Configuration of the component."""
-        return cast(LocalProcessConfig, self._config)
-
-    @property
     def settings_class(self) -> type[BaseSettings]:
         """Settings that a step may choose."""
         return LocalProcessSettings
@@ -108,9 +102,8 @@ class LocalProcessStepOperator(BaseStepOperator):
         variables["ZENML_CUSTOM_SOURCE_ROOT"] = source_utils.get_source_root()
         if settings.visible_devices is not None:
             variables["CUDA_VISIBLE_DEVICES"] = settings.visible_devices
-        process = subprocess.Popen(
-            _command(entrypoint_command), env=variables, pass_fds=(lifeline,), start_new_session=True
-        )
+        command = [sys.executable, *entrypoint_command[1:]]  # the name `python` alone may be another one
+        process = subprocess.Popen(command, env=variables, pass_fds=(lifeline,), start_new_session=True)
         os.close(lifeline)
         self._running[str(info.step_run_id)] = (process, writer, settings.timeout_s)
 
@@ -147,16 +140,12 @@ class LocalProcessStepOperator(BaseStepOperator):
         return self.get_status(step_run)
 
     def cancel(self, step_run: StepRunResponse) -> None:
-        """End the step's whole process group: politely, then by force."""
+        """End the step's whole process group: politely, then by force, with what the leader left behind."""
         process, _, _ = self._running[str(step_run.id)]
         for ending in (signal.SIGTERM, signal.SIGKILL):
             _signal_group(process.pid, ending)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_SECONDS_TO_END)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        _signal_group(process.pid, signal.SIGKILL)  # what the leader left behind
 
     def cleanup_step_submission(self, step_run: StepRunResponse) -> None:
         """Forget the finished process; whatever it left running in its group ends."""
@@ -182,11 +171,6 @@ class LocalProcessStepOperatorFlavor(BaseStepOperatorFlavor):
     def implementation_class(self) -> type[BaseStepOperator]:
         """Class of the step operator itself."""
         return LocalProcessStepOperator
-
-
-def _command(entrypoint: Sequence[str]) -> list[str]:
-    """Rewrite ZenML's command for this Python: the name `python` alone may be another one."""
-    return [sys.executable, *entrypoint[1:]]
 
 
 def _signal_group(leader: int, which: signal.Signals) -> None:

@@ -15,14 +15,7 @@ _NOISE = (
 )
 
 
-class _PlainErrors(logging.Filter):
-    """A filter that drops tracebacks of errors that a user can act on, and noise."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        if record.exc_info and isinstance(record.exc_info[1], SiameseError):
-            record.exc_info = None
-        return not message.startswith(_NOISE)
+_hook_before = sys.excepthook
 
 
 def show_plainly() -> None:
@@ -33,19 +26,19 @@ def show_plainly() -> None:
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
     for handler in logging.getLogger().handlers:
-        if not any(isinstance(present, _PlainErrors) for present in handler.filters):
-            handler.addFilter(_PlainErrors())
-    if sys.excepthook is not _print_plainly:
-        global _previous_hook
-        _previous_hook = sys.excepthook
-        sys.excepthook = _print_plainly
+        handler.addFilter(_plain)
+    sys.excepthook = _print_plainly
 
 
-_previous_hook = sys.__excepthook__
+def _plain(record: logging.LogRecord) -> bool:
+    """Drop tracebacks of errors that a user can act on, and noise."""
+    if record.exc_info and isinstance(record.exc_info[1], SiameseError):
+        record.exc_info = None
+    return not record.getMessage().startswith(_NOISE)
 
 
 def _print_plainly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, SiameseError):
         print(f"\nError: {error}", file=sys.stderr)
     else:
-        _previous_hook(kind, error, trace)
+        _hook_before(kind, error, trace)
