@@ -77,7 +77,7 @@ lint: $(READY_TO_TEST) ## Format, lint, type-check and hold the layers
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy && $(BIN)/lint-imports
 
 reference: $(READY) ## Write configs/schema.json and docs/configuration.md anew
-	@$(BIN)/python -m infra.reference
+	@$(BIN)/python -m infra.config_reference
 
 data-omniglot: data/omniglot_background ## Unpack the Omniglot background set
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.in_process import fit, read_setup
 from siamese_core.config import CalibrationConfig
 from siamese_core.data.dataset import Dataset
-from siamese_core.data.held_out_pairs import read_held_out_pairs
+from siamese_core.data.listed_test_pairs import read_held_out_pairs
 from siamese_core.data.pair_lists import PairList
 from siamese_core.evaluation.held_out import calibrate_encoder
 from siamese_core.evaluation.protocols import measure_pairs

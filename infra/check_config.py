@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.reference import current_schema
+from infra.config_reference import current_schema
 from pipelines.retraining import retraining_pipeline
 from siamese_core.errors import ConfigError
 from siamese_integrations.config_file import check_config

@@ -1,12 +1,16 @@
-"""A file that a user names, with its content's hash: a step that takes one runs again when the file was edited."""
+"""A file that a user names: its hash, by which a step notices an edited one, and its errors in words."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from siamese_core.artifact import hash_file
+from siamese_core.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,24 @@ class InputFile:
             return None
         place = Path(path).expanduser()
         return cls(str(place), hash_file(place).hex() if place.is_file() else None)
+
+
+@contextmanager
+def reading_csv(path: Path, name: str) -> Iterator[None]:
+    """Turn the errors of reading a user's CSV in the `with` block into words.
+
+    Args:
+        path: The file.
+        name: Its name in the message where it cannot be opened.
+
+    Raises:
+        DataError: It cannot be opened, is not UTF-8, or not CSV.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}.") from error

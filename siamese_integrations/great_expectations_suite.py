@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from siamese_core.config import ValidationConfig
-from siamese_core.data.checks import Check, identity_table, image_table
+from siamese_core.data.data_checks import Check, identity_table, image_table
 from siamese_core.data.manifest import COLUMNS, Manifest
 
 logger = logging.getLogger(__name__)

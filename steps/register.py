@@ -15,8 +15,8 @@ from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.gate import Decision, compare_with_champion, decide
 from siamese_core.evaluation.held_out import HeldOut
+from siamese_core.evaluation.promotion import compare_with_champion, decide
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.network.embedding import RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
@@ -47,7 +47,7 @@ def register(
     """Register the challenger, and promote it if it is not worse than the champion."""
     data, verifier = Dataset(manifest, store, split), Verifier(encoder, calibrated)
     champion = _beside_champion(evaluation.champion, verifier, data, calibration, model_name, seed)
-    decision = _decide(champion, promotion, model_name)
+    decision = decide(champion, promotion, model_name)
     evaluation = replace(evaluation, champion=champion)
     lineage = origin(manifest)
     card = model_card(evaluation, calibrated, encoder, data, Origin(model_name, lineage))
@@ -84,11 +84,3 @@ def _beside_champion(
     test = HeldOut.of(data, "test", config, seed)
     distances = test.distances(RowEmbedder(verifier.encoder, data.store.images))
     return compare_with_champion(distances, champion, data, test)
-
-
-def _decide(champion: ChampionResult | None, promotion: PromotionConfig, model_name: str) -> Decision:
-    if champion is None:
-        return Decision(True, "the first model of this name")
-    if champion.comparison is None:
-        return Decision(False, f"{champion}; `siamese promote {model_name} VERSION` decides by hand")
-    return decide(champion.comparison, promotion)

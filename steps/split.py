@@ -7,8 +7,8 @@ from typing import Annotated
 from zenml import step
 
 from siamese_core.config import SplitConfig
-from siamese_core.data.held_out_pairs import read_held_out_pairs
 from siamese_core.data.image_metadata import read_metadata
+from siamese_core.data.listed_test_pairs import read_held_out_pairs
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.pair_lists import PairList
 from siamese_core.data.split import Split, make_split

@@ -7,7 +7,7 @@ from zenml import save_artifact, step
 from zenml.types import HTMLString
 
 from siamese_core.config import ValidationConfig
-from siamese_core.data.checks import describe, failures, report_json
+from siamese_core.data.data_checks import describe, failures, report_json
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
 from siamese_core.errors import DataError

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TextIO
 
 from siamese_core.arrays import Indices
-from siamese_core.data.csv_files import reading_csv
 from siamese_core.data.manifest import Manifest
 from siamese_core.errors import DataError
+from siamese_core.input_file import reading_csv
 
 # Fewer distinct numbers than this are groups of their own, such as the number of a camera.
 FEWEST_NUMBERS = 9

@@ -5,7 +5,6 @@ A later ingest of the same folder reads new and changed files only; the rest it 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -22,15 +21,14 @@ import pandas as pd
 from siamese_core.arrays import Indices, Pixels
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import ImageConfig
-from siamese_core.data.images import decode_image, read_file
 from siamese_core.data.manifest import Manifest, make_table
+from siamese_core.data.quarantine import Row, printable, read_or_quarantine
 from siamese_core.data.store import ImageStore, write_store
-from siamese_core.errors import DataError, UnreadableImageError
+from siamese_core.errors import DataError
 from siamese_core.progress import Progress, track
 
 logger = logging.getLogger(__name__)
 
-Row = dict[str, Any]
 _IN_FLIGHT_PER_WORKER = 8
 # A file that was written this shortly before it was listed may be written again within the clock's resolution.
 _RACY_NS = 2_000_000_000
@@ -119,7 +117,7 @@ def ingest(
     files = list_files(data_dir)
     if not files:
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
-    printable = [file._replace(path=_printable(file.path)) for file in files]
+    printable = [file._replace(path=printable(file.path)) for file in files]
     index = IngestIndex(pd.DataFrame(printable), listed_ns)
     previous = previous or _nothing(config, index)
     old = _unchanged(index, previous.index)  # (n,) row of the earlier manifest, or -1
@@ -218,39 +216,11 @@ def _read_all(
     pending: deque[Future[tuple[Row, Pixels | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for path in paths:
-            pending.append(pool.submit(_read_one, data_dir, path, config))
+            pending.append(pool.submit(read_or_quarantine, data_dir, path, config))
             if len(pending) >= workers * _IN_FLIGHT_PER_WORKER:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-
-
-def _read_one(data_dir: Path, path: str, config: ImageConfig) -> tuple[Row, Pixels | None]:
-    row: Row = {"identity": "", "path": _printable(path), "sha256": "", "bytes": 0, "width": 0, "height": 0}
-    row |= {"mode": "", "format": "", "brightness": 0.0, "contrast": 0.0, "status": "quarantined", "reason": ""}
-    try:
-        row["identity"] = _identity(path)
-        data = read_file(data_dir / path)
-        row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        image = decode_image(data, config)
-    except UnreadableImageError as error:
-        return row | {"reason": str(error)}, None
-    row |= {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}
-    row |= {"brightness": float(image.pixels.mean()), "contrast": float(image.pixels.std())}
-    return row | {"status": "ok"}, image.pixels
-
-
-def _identity(path: str) -> str:
-    if _printable(path) != path:
-        raise UnreadableImageError("its name is not valid UTF-8")
-    identity, _, _ = path.rpartition("/")
-    if not identity:
-        raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")
-    return identity
-
-
-def _printable(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _examples(manifest: Manifest, count: int = 5) -> str:

@@ -1,4 +1,4 @@
-"""Lists of pairs that a user brings, in either format of `pair_formats`.
+"""Lists of pairs that a user brings, in either format of `pair_parsing`.
 
 Rows are read one by one: a pair costs a few bytes, and a path is stored once, however many pairs it is in.
 """
@@ -21,10 +21,10 @@ import pandas as pd
 
 from siamese_core.arrays import Indices
 from siamese_core.artifact import read_record, read_table, write_record, write_table
-from siamese_core.data.csv_files import reading_csv
 from siamese_core.data.manifest import Manifest
-from siamese_core.data.pair_formats import Lookup, Row, read_rows
+from siamese_core.data.pair_parsing import Lookup, Row, read_rows
 from siamese_core.errors import DataError, examples
+from siamese_core.input_file import reading_csv
 from siamese_core.progress import Progress, track
 
 _FORMAT = 1

@@ -22,10 +22,10 @@ from siamese_core.devices import choose_device
 from siamese_core.evaluation.baselines import BLOCK, ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.evaluation.champion import Champion
 from siamese_core.evaluation.embedding_map import embedding_map
-from siamese_core.evaluation.gate import compare_with_champion
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.image_groups import image_groups
 from siamese_core.evaluation.one_shot_tasks import OneShotResult, measure_one_shot
+from siamese_core.evaluation.promotion import compare_with_champion
 from siamese_core.evaluation.protocols import PairsResult, measure_pairs, measure_points
 from siamese_core.evaluation.reliability import reliability
 from siamese_core.evaluation.results import (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from siamese_core.data.checks import Check, failures, identity_table
+from siamese_core.data.data_checks import Check, failures, identity_table
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
 from siamese_core.pictures import grid

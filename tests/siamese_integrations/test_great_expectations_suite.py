@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from siamese_core.config import ImageConfig, ValidationConfig
-from siamese_core.data.checks import Check, describe, failures, report_json
+from siamese_core.data.data_checks import Check, describe, failures, report_json
 from siamese_core.data.ingest import ingest
 from siamese_core.report.data_page import data_page
 from siamese_integrations.great_expectations_suite import run_checks

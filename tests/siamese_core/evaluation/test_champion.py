@@ -13,8 +13,8 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.evaluation.champion import Champion
 from siamese_core.evaluation.evaluate import Evaluation, evaluate_verifier
-from siamese_core.evaluation.gate import compare, compare_with_champion
 from siamese_core.evaluation.held_out import HeldOut
+from siamese_core.evaluation.promotion import compare, compare_with_champion
 from siamese_core.evaluation.protocols import PairsResult, measure_pairs
 from siamese_core.evaluation.results import ChampionResult, Slice
 from siamese_core.metrics.pairs import PairDistances

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from siamese_core.data.checks import Check
+from siamese_core.data.data_checks import Check
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
 from siamese_core.report.data_page import data_page

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from siamese_core.config import PromotionConfig
-from siamese_core.evaluation.gate import _resampled_eers, compare, decide
-from siamese_core.evaluation.results import Comparison
+from siamese_core.evaluation.promotion import _resampled_eers, compare, decide, judge
+from siamese_core.evaluation.results import ChampionResult, Comparison
 from siamese_core.metrics.pairs import PairDistances, make_pairs, pair_distances
 from siamese_core.metrics.rates import equal_error_rate, roc
 
@@ -30,7 +30,7 @@ def test_the_gate_lets_pass_what_is_not_worse(
     challenger: float, champion: float, slack: float, promote: bool, word: str
 ) -> None:
     gap = challenger - champion
-    decision = decide(Comparison(challenger, champion, gap - 0.001, gap + 0.001, 0.95), PromotionConfig(slack))
+    decision = judge(Comparison(challenger, champion, gap - 0.001, gap + 0.001, 0.95), PromotionConfig(slack))
     assert decision.promote == promote
     assert decision.reason.startswith(word)
     assert f"{challenger:.2%} against the champion's {champion:.2%}" in decision.reason
@@ -40,13 +40,13 @@ def test_a_model_against_itself_differs_by_exactly_nothing() -> None:
     same = distances_of(0.6)
     found = compare(same, same, 0.95, seed=0)
     assert (found.difference, found.low, found.high) == (0, 0, 0)
-    assert decide(found, PromotionConfig()).promote
+    assert judge(found, PromotionConfig()).promote
 
 
 def test_a_clearly_worse_model_is_measurably_worse() -> None:
     found = compare(distances_of(1.2, seed=1), distances_of(0.4), 0.95, seed=0)
     assert found.low > 0
-    assert not decide(found, PromotionConfig()).promote
+    assert not judge(found, PromotionConfig()).promote
     assert compare(distances_of(0.4), distances_of(1.2, seed=1), 0.95, seed=0).high < 0
 
 
@@ -80,3 +80,12 @@ def test_the_pairing_makes_the_interval_narrower() -> None:
     )
     low, high = np.quantile(eers, [0.025, 0.975])
     assert found.high - found.low < 0.5 * (high - low)
+
+
+def test_the_first_model_is_promoted_and_one_that_cannot_be_compared_is_not() -> None:
+    assert decide(None, PromotionConfig(), "people").promote
+    decision = decide(ChampionResult("3", None, {}), PromotionConfig(), "people")
+    assert not decision.promote
+    assert "`siamese promote people VERSION` decides by hand" in decision.reason
+    better = Comparison(0.1, 0.2, -0.2, -0.05, 0.95)
+    assert decide(ChampionResult("3", better, {}), PromotionConfig(), "people") == judge(better, PromotionConfig())

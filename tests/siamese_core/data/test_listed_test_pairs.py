@@ -9,7 +9,7 @@ import pytest
 
 from siamese_core.config import EncoderConfig
 from siamese_core.data.dataset import Dataset
-from siamese_core.data.held_out_pairs import read_held_out_pairs
+from siamese_core.data.listed_test_pairs import read_held_out_pairs
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.data.split import Split

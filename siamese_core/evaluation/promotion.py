@@ -81,7 +81,22 @@ def compare(challenger: PairDistances, champion: PairDistances, confidence: floa
     return Comparison(new, present, float(low), float(high), confidence)
 
 
-def decide(comparison: Comparison, config: PromotionConfig) -> Decision:
+def decide(champion: ChampionResult | None, config: PromotionConfig, model_name: str) -> Decision:
+    """Decide whether the challenger becomes the champion; the first model of a name does.
+
+    Args:
+        champion: The challenger's results beside the champion; None where there is no champion.
+        config: The margin.
+        model_name: Name in the registry, for the way out.
+    """
+    if champion is None:
+        return Decision(True, "the first model of this name")
+    if champion.comparison is None:
+        return Decision(False, f"{champion}; `siamese promote {model_name} VERSION` decides by hand")
+    return judge(champion.comparison, config)
+
+
+def judge(comparison: Comparison, config: PromotionConfig) -> Decision:
     """Promote a challenger that is better, or worse by no more than the configured margin."""
     if comparison.difference <= 0:
         return Decision(True, f"{_how_good(comparison)}: {comparison}")

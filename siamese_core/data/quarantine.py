@@ -1,0 +1,55 @@
+"""The verdict on one file: `ok`, or quarantined with the reason. Most reasons come from `images.decode_image`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from siamese_core.arrays import Pixels
+from siamese_core.config import ImageConfig
+from siamese_core.data.images import decode_image, read_file
+from siamese_core.errors import UnreadableImageError
+
+# Columns of the manifest.
+Row = dict[str, Any]
+
+
+def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[Row, Pixels | None]:
+    """Read one file.
+
+    Args:
+        data_dir: The folder of the data set.
+        path: Below it.
+        config: Preparation of the image.
+
+    Returns:
+        Its row, and its prepared pixels, (size, size, channels), if it is `ok`.
+    """
+    row: Row = {"identity": "", "path": printable(path), "sha256": "", "bytes": 0, "width": 0, "height": 0}
+    row |= {"mode": "", "format": "", "brightness": 0.0, "contrast": 0.0, "status": "quarantined", "reason": ""}
+    try:
+        row["identity"] = _identity(path)
+        data = read_file(data_dir / path)
+        row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        image = decode_image(data, config)
+    except UnreadableImageError as error:
+        return row | {"reason": str(error)}, None
+    row |= {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}
+    row |= {"brightness": float(image.pixels.mean()), "contrast": float(image.pixels.std())}
+    return row | {"status": "ok"}, image.pixels
+
+
+def _identity(path: str) -> str:
+    if printable(path) != path:
+        raise UnreadableImageError("its name is not valid UTF-8")
+    identity, _, _ = path.rpartition("/")
+    if not identity:
+        raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")
+    return identity
+
+
+def printable(path: str) -> str:
+    """A path that can be written as UTF-8, whatever bytes the file system holds."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
