@@ -117,8 +117,7 @@ def ingest(
     files = list_files(data_dir)
     if not files:
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
-    printable = [file._replace(path=printable(file.path)) for file in files]
-    index = IngestIndex(pd.DataFrame(printable), listed_ns)
+    index = IngestIndex(pd.DataFrame([file._replace(path=printable(file.path)) for file in files]), listed_ns)
     previous = previous or _nothing(config, index)
     old = _unchanged(index, previous.index)  # (n,) row of the earlier manifest, or -1
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
