@@ -53,3 +53,24 @@ def test_gradients_are_those_of_the_definition(seed: int) -> None:
     assert ours.grad is not None
     assert exact.grad is not None
     assert torch.allclose(ours.grad.double(), exact.grad, atol=1e-4)
+
+
+def test_gradients_are_the_same_bits_with_any_number_of_threads() -> None:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(128, 64, generator=random)
+    first, second = torch.randint(0, 128, (2, 6000), generator=random)
+    threads = torch.get_num_threads()
+    try:
+        one, two, again = (_gradient(x, first, second, threads) for threads in (1, 2, 2))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(one, two)
+    assert torch.equal(two, again)
+
+
+def _gradient(x: torch.Tensor, first: torch.Tensor, second: torch.Tensor, threads: int) -> torch.Tensor:
+    torch.set_num_threads(threads)
+    points = x.clone().requires_grad_()
+    paired_squared_distances(points, first, second).sum().backward()
+    assert points.grad is not None
+    return points.grad
