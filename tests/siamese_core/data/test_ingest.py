@@ -257,7 +257,7 @@ def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
     (folder / "naïve ☃" / "1.png").unlink()
     (folder / "bad" / "empty.png").write_bytes(encode(photo(33), "PNG"))
     read: list[str] = []
-    from siamese_core.data import ingest as module
+    from siamese_core.data import quarantine as module
 
     original = module.read_file
     monkeypatch.setattr(module, "read_file", lambda path: read.append(path.name) or original(path))
