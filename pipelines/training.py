@@ -74,7 +74,14 @@ def training_pipeline(
     manifest, store, _ = ingest(data_dir, images)
     validate(manifest, store, validation)
     parts, pair_list = split_identities(
-        manifest, split, InputFile.of(split_file), pairs, evaluation.one_shot, metadata, after=["validate"]
+        manifest,
+        split,
+        InputFile.of(split_file),
+        pairs,
+        evaluation.one_shot,
+        metadata,
+        calibration,
+        after=["validate"],
     )
     hard = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
     trained = train(manifest, store, parts, hard, encoder, training, model_name, seed, weights)

@@ -108,6 +108,9 @@ class SplitConfig:
     """Share of the identities that measure the result. With `calibration` it must stay below 1."""
     salt: Annotated[str, Field(max_length=1000)] = "siamese"
     """Text hashed together with the identity; another salt gives another split."""
+    balance: Literal["hash", "exact"] = "hash"
+    """`hash`: each identity is drawn by itself, so that it never changes its part; the shares of a few identities are
+    off. `exact`: the shares hold to one identity, and identities at their borders may change parts as others come."""
 
     def rules(self) -> Rules:
         """Leave identities to train on."""

@@ -6,7 +6,6 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +43,11 @@ class Split:
         """Rows of the image store whose identity is in a part, (n,) int64, ascending."""
         return np.flatnonzero(manifest.ok["identity"].isin(self.identities(part)).to_numpy())
 
+    def images(self, manifest: Manifest) -> dict[str, pd.Series[int]]:
+        """Part → number of readable images of each of its identities."""
+        sizes = manifest.ok.groupby("identity").size()
+        return {part: sizes.reindex(self.identities(part)) for part in PARTS}
+
     def save(self, folder: Path) -> None:
         """Write `split.parquet`."""
         write_table(folder / "split.parquet", self.table)
@@ -61,9 +65,10 @@ class Split:
 def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None = None) -> Split:
     """Assign every identity to a part.
 
-    An identity's part follows from the salted hash of its name alone, so it never changes when others come or
-    go. Where `split_file` lists an identity, the file wins. An identity that the file does not list follows the
-    hash, except that it never joins `test` when the file names test identities: then the file defines the test.
+    An identity's part follows from the salted hash of its name alone, so it never changes when others come or go; with
+    `balance: exact` from the order of the hashes, so that the shares are exact. Where `split_file` lists an identity,
+    the file wins. An identity that the file does not list follows the hash, except that it never joins `test` when the
+    file names test identities: then the file defines the test.
 
     Args:
         manifest: The images.
@@ -79,10 +84,8 @@ def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None 
     images_per_identity = manifest.ok.groupby("identity").size()
     assigned = read_split_file(split_file) if split_file else {}
     _refuse_strangers(assigned, images_per_identity.index, split_file)
-    hashed = {
-        name: hashed_part(name, config, may_test="test" not in assigned.values()) for name in images_per_identity.index
-    }
-    parts = {name: assigned.get(name, part) for name, part in hashed.items()}
+    drawn = _draw(images_per_identity.drop(list(assigned), errors="ignore"), config, "test" not in assigned.values())
+    parts = {name: assigned.get(name) or drawn[name] for name in images_per_identity.index}
     table = pd.DataFrame({"identity": list(parts), "split": list(parts.values())}).astype("str")
     _check_sizes(table, images_per_identity, config, from_file=bool(assigned))
     return Split(table)
@@ -90,14 +93,41 @@ def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None 
 
 def hashed_part(identity: str, config: SplitConfig, may_test: bool = True) -> str:
     """The part that an identity's salted hash puts it in; with `may_test` False, test is left out."""
-    digest = hashlib.sha256(f"{config.salt}\0{identity}".encode()).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
+    position = _position(identity, config)
     if position < config.test:
         if may_test:
             return "test"
         position /= max(config.test, 1e-12)  # uniform again, for a second draw between the other two
         return "calibration" if position < config.calibration else "train"
     return "calibration" if position < config.test + config.calibration else "train"
+
+
+def exact_parts(identities: Iterable[str], config: SplitConfig, may_test: bool = True) -> dict[str, str]:
+    """Draw parts whose sizes are the configured shares, rounded, and enough for pairs where that can be.
+
+    The lowest hashes test, the next ones calibrate: an identity changes its part only where the border between two
+    parts moves past its hash.
+    """
+    ordered = sorted(identities, key=lambda identity: _position(identity, config))
+    least = MIN_IDENTITIES if len(ordered) >= MIN_IDENTITIES * len(PARTS) else 0
+    test = max(least, round(config.test * len(ordered))) if may_test else 0
+    calibration = max(least, round(config.calibration * len(ordered)))
+    parts = ["test"] * test + ["calibration"] * calibration
+    return dict(zip(ordered, parts + ["train"] * (len(ordered) - len(parts)), strict=True))
+
+
+def _draw(images: pd.Series[int], config: SplitConfig, may_test: bool) -> dict[str, str]:
+    """Parts of identities that no file names; exact shares are of those with pairs and of the others by themselves."""
+    if config.balance == "hash":
+        return {name: hashed_part(name, config, may_test) for name in images.index}
+    pairable, alone = images.index[images >= 2], images.index[images < 2]
+    return exact_parts(pairable, config, may_test) | exact_parts(alone, config, may_test)
+
+
+def _position(identity: str, config: SplitConfig) -> float:
+    """The salted hash of a name, uniform from 0 to 1."""
+    digest = hashlib.sha256(f"{config.salt}\0{identity}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def read_split_file(path: Path) -> dict[str, str]:
@@ -156,9 +186,7 @@ def _check_sizes(table: pd.DataFrame, images: pd.Series[int], config: SplitConfi
 def _way_out(names: list[str], config: SplitConfig, from_file: bool) -> str:
     if from_file:
         return "List more identities with several images for it in split_file."
-    for salt in islice((f"siamese-{i}" for i in count(2)), 50):
-        other = SplitConfig(config.calibration, config.test, salt)
-        parts = [hashed_part(name, other) for name in names]
-        if all(parts.count(part) >= MIN_IDENTITIES for part in PARTS):
-            return f"With so few, chance decides: split.salt '{salt}' fills every part. More identities are better."
+    exact = list(exact_parts(names, config).values())
+    if config.balance == "hash" and all(exact.count(part) >= MIN_IDENTITIES for part in PARTS):
+        return "split.balance: exact fills every part. More identities are better."
     return "Add identities with several images, or assign them with split_file."

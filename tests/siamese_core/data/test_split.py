@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from siamese_core.config import SplitConfig
 from siamese_core.data.manifest import COLUMNS, Manifest, make_table
-from siamese_core.data.split import PARTS, Split, hashed_part, make_split
+from siamese_core.data.split import PARTS, Split, exact_parts, hashed_part, make_split
 from siamese_core.errors import DataError
 
 NAMES = st.lists(st.text("abcdef/", min_size=1, max_size=8), min_size=1, max_size=60, unique=True)
@@ -95,14 +95,37 @@ def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
         make_split(manifest_of(many()), SplitConfig(), tmp_path / "nowhere.csv")
 
 
-def test_too_few_identities_give_numbers_and_a_salt_that_works() -> None:
+def test_too_few_identities_give_numbers_and_a_way_out_that_works() -> None:
     sizes = {f"p{i}": 3 for i in range(9)}
     # A salt that leaves test short.
     unlucky = next(s for s in "abcdefgh" if [hashed_part(n, SplitConfig(salt=s)) for n in sizes].count("test") < 2)
-    with pytest.raises(DataError, match=r"needs 2.*9 identities in all") as caught:
+    with pytest.raises(DataError, match=r"needs 2.*9 identities in all.*split.balance: exact"):
         make_split(manifest_of(sizes), SplitConfig(salt=unlucky))
-    salt = str(caught.value).split("split.salt '")[1].split("'")[0]
-    make_split(manifest_of(sizes), SplitConfig(salt=salt))
+    exact = make_split(manifest_of(sizes), SplitConfig(salt=unlucky, balance="exact"))
+    assert exact.summary() == {"train": 5, "calibration": 2, "test": 2}
+
+
+@pytest.mark.parametrize("count", [6, 40, 97])
+def test_exact_shares_are_exact(count: int) -> None:
+    split = make_split(manifest_of(many(count) | {"alone": 1}), SplitConfig(balance="exact"))
+    share = max(2, round(0.2 * count))
+    assert split.summary() == {"train": count + 1 - 2 * share, "calibration": share, "test": share}
+
+
+@given(st.integers(6, 80), st.text("ab", max_size=3))
+def test_exact_parts_do_not_depend_on_the_order_and_follow_the_hash(count: int, salt: str) -> None:
+    names, config = [f"n{i}" for i in range(count)], SplitConfig(salt=salt)
+    parts = exact_parts(names, config)
+    assert parts == exact_parts(names[::-1], config)
+    # One identity more moves the border of test by one at most, and that of calibration by two.
+    more = exact_parts([*names, "new"], config)
+    assert sum(more[name] != part for name, part in parts.items()) <= 3
+
+
+def test_exact_shares_are_of_the_identities_that_the_file_leaves_and_never_join_its_test(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "identity,split\nperson0,test\nperson1,test\n")
+    split = make_split(manifest_of(many(42)), SplitConfig(balance="exact"), path)
+    assert split.summary() == {"train": 32, "calibration": 8, "test": 2}
 
 
 def test_singletons_do_not_fill_a_part() -> None:
