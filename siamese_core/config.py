@@ -13,6 +13,8 @@ from pydantic import BeforeValidator, Field
 from siamese_core.config_section import Rules, no_boolean, section
 
 Search = Literal["auto", "exact", "flat", "ivf", "hnsw"]
+# `held_out` is all that does not train: calibration and test together.
+Part = Literal["train", "calibration", "test", "held_out"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -286,10 +288,19 @@ class CalibrationConfig:
     """Level of the confidence intervals."""
     bootstrap: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Resamples of the identities behind an interval."""
+    folds: Literal[0] | Annotated[int, Field(ge=3, le=20)] = 0
+    """Folds over all identities that do not train, for sets too small for three parts: all of them set the thresholds,
+    and errors at operating points are measured with the thresholds of other folds. 0 keeps calibration and test
+    apart."""
     conservative: bool = False
     """Choose each threshold so that the FMR on as many new identities is at most the target with the confidence of
     `confidence`. Otherwise it is at most the target on the calibration identities, and about as often above as below
     it on new ones."""
+
+    @property
+    def parts(self) -> tuple[Part, Part]:
+        """The part that sets the thresholds, and the one that is measured."""
+        return ("held_out", "held_out") if self.folds else ("calibration", "test")
 
     def rules(self) -> Rules:
         """Offer the default operating point."""

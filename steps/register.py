@@ -81,6 +81,6 @@ def _beside_champion(
     champion = mlflow_registry.load_champion(model_name)
     if champion is None:
         return None
-    test = HeldOut.of(data, "test", config, seed)
+    test = HeldOut.of(data, config.parts[1], config, seed)
     distances = test.distances(RowEmbedder(verifier.encoder, data.store.images))
     return compare_with_champion(distances, champion, data, test)

@@ -49,5 +49,5 @@ def split(
     if one_shot:
         one_shot_paths(manifest, parts)
     if metadata:
-        read_metadata(Path(metadata.path), manifest, parts.rows(manifest, "test"))
+        read_metadata(Path(metadata.path), manifest, parts.rows(manifest, calibration.parts[1]))
     return parts, pair_list

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -194,7 +195,7 @@ def calibrate(
         images=images,
         confidence=config.confidence,
         conservative=config.conservative,
-        caution=_why_too_narrow(distances, config),
+        caution=" ".join(filter(None, (_why_not_apart(distances, config), _why_too_narrow(distances, config)))),
     )
 
 
@@ -204,14 +205,24 @@ def choose_thresholds(distances: PairDistances, config: CalibrationConfig) -> di
     return _choose(curve, distances, IdentityEvidence(distances), config)[0]
 
 
+def thresholds_as_asked(
+    distances: PairDistances, names: Sequence[str], config: CalibrationConfig
+) -> dict[str, Threshold]:
+    """The thresholds of some operating points, whether or not these pairs alone would support them."""
+    curve = roc(distances.genuine, distances.impostor)
+    thresholds = _without_target(curve)
+    for target in config.fmr_targets:
+        choice = _threshold(target, distances, IdentityEvidence(distances), config)
+        lowest = float(distances.impostor.min())
+        thresholds[operating_point_name(target)] = Threshold(lowest if choice is None else choice, target)
+    return {name: thresholds[name] for name in names}
+
+
 def _choose(
     curve: Roc, distances: PairDistances, evidence: IdentityEvidence, config: CalibrationConfig
 ) -> tuple[dict[str, Threshold], dict[str, str]]:
     """Thresholds by operating point, and why others are refused."""
-    thresholds = {
-        "eer": Threshold(equal_error_rate(curve)[1], None),
-        "accuracy": Threshold(best_accuracy(curve)[1], None),
-    }
+    thresholds = _without_target(curve)
     refused: dict[str, str] = {}
     for target in sorted(config.fmr_targets, reverse=True):
         choice = _threshold_or_reason(target, distances, evidence, config)
@@ -220,6 +231,22 @@ def _choose(
         else:
             thresholds[operating_point_name(target)] = Threshold(choice, target)
     return thresholds, refused
+
+
+def _without_target(curve: Roc) -> dict[str, Threshold]:
+    return {
+        "eer": Threshold(equal_error_rate(curve)[1], None),
+        "accuracy": Threshold(best_accuracy(curve)[1], None),
+    }
+
+
+def _why_not_apart(distances: PairDistances, config: CalibrationConfig) -> str:
+    if not config.folds:
+        return ""
+    return (
+        f"The same {distances.identities:,} identities set the thresholds and are measured, in {config.folds} folds: "
+        "error rates at operating points are cross-fitted, each pair judged by thresholds of other folds."
+    )
 
 
 def _why_too_narrow(distances: PairDistances, config: CalibrationConfig) -> str:
@@ -279,9 +306,7 @@ def _threshold_or_reason(
     """The threshold for an FMR target, or why there is none."""
     if reason := why_unsupported(target, len(distances.impostor), distances.identities):
         return reason
-    if not config.conservative:
-        return threshold_at_fmr(distances.impostor, target)
-    threshold = conservative_threshold(distances.impostor, evidence, target, config.confidence)
+    threshold = _threshold(target, distances, evidence, config)
     if threshold is not None:
         return threshold
     pairs = units_needed(target, config.confidence)
@@ -290,6 +315,15 @@ def _threshold_or_reason(
         f"impostor pairs from {_identities_of(pairs):,} identities without one look-alike, and more with any; the "
         f"calibration part has {len(distances.impostor):,} from {distances.identities:,}."
     )
+
+
+def _threshold(
+    target: float, distances: PairDistances, evidence: IdentityEvidence, config: CalibrationConfig
+) -> float | None:
+    """The threshold for an FMR target; None where `conservative` finds none."""
+    if config.conservative:
+        return conservative_threshold(distances.impostor, evidence, target, config.confidence)
+    return threshold_at_fmr(distances.impostor, target)
 
 
 def _identities_of(pairs: float) -> int:

@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 
 from siamese_core.calibration.operating_points import why_unsupported
-from siamese_core.config import CalibrationConfig, SplitConfig, operating_point_name
+from siamese_core.config import CalibrationConfig, Part, SplitConfig, operating_point_name
 
 # A part larger than this leaves too few identities to train on: more identities are the better advice.
 _LARGEST_SHARE = 0.4
+_FOLDS = 5  # as many as are usual (Hastie, Tibshirani & Friedman 2009, 7.10)
+
+# Part → number of images of each of its identities.
+Sizes = Mapping[Part, "pd.Series[int]"]
 
 
 @dataclass(frozen=True)
@@ -33,39 +37,42 @@ class Support:
     refused: dict[str, str]
 
 
-def support(
-    images: Mapping[str, pd.Series[int]], split: SplitConfig, config: CalibrationConfig, from_file: bool
-) -> Support:
+def support(images: Sizes, split: SplitConfig, config: CalibrationConfig, from_file: bool) -> Support:
     """Compare the sizes of the calibration part with what each FMR target needs.
 
     Args:
-        images: Part → number of images of each of its identities.
+        images: Part → number of images of each of its identities; `held_out` is calibration and test.
         split: Shares.
         config: Targets and caps.
         from_file: Whether a file names identities' parts.
     """
-    sizes = images["calibration"].clip(upper=config.max_images_per_identity).to_numpy(np.int64)
-    pairs = min(config.max_impostor_pairs, int(sizes.sum() ** 2 - (sizes**2).sum()) // 2)
-    every = pd.concat(list(images.values())).clip(upper=config.max_images_per_identity)
     offered, refused = ["eer", "accuracy"], {}
     for target in sorted(config.fmr_targets, reverse=True):
-        reason = why_unsupported(target, pairs, len(sizes))
-        if reason:
-            ways = _ways_out(target, every, split, config, from_file)
-            refused[operating_point_name(target)] = f"{reason} What helps: {' or '.join(ways)}."
-        else:
-            offered.append(operating_point_name(target))
+        name, reason = operating_point_name(target), _why_not(target, images[config.parts[0]], config)
+        if not reason:
+            offered.append(name)
+            continue
+        ways = list(_ways_out(target, images, split, config, from_file))
+        refused[name] = f"{reason} What helps: {' or '.join(ways)}."
     return Support(offered, refused)
 
 
+def _why_not(target: float, images: pd.Series[int], config: CalibrationConfig) -> str | None:
+    """The reason why identities with so many images cannot support an FMR target, or None if they can."""
+    sizes = images.clip(upper=config.max_images_per_identity).to_numpy(np.int64)
+    pairs = int(sizes.sum() ** 2 - (sizes**2).sum()) // 2
+    return why_unsupported(target, min(pairs, config.max_impostor_pairs), len(sizes))
+
+
 def _ways_out(
-    target: float, every: pd.Series[int], split: SplitConfig, config: CalibrationConfig, from_file: bool
+    target: float, images: Sizes, split: SplitConfig, config: CalibrationConfig, from_file: bool
 ) -> Iterator[str]:
-    identities = len(every)
-    needed = _identities_needed(target, every.mean())
+    every = pd.concat([images["train"], images["held_out"]]).clip(upper=config.max_images_per_identity)
+    identities, needed = len(every), _identities_needed(target, every.mean())
     if why_unsupported(target, config.max_impostor_pairs, sys.maxsize):
         yield "a larger calibration.max_impostor_pairs"
-    elif from_file:
+        return
+    if from_file:
         yield f"{needed:,} calibration identities in split_file"
     elif needed > _LARGEST_SHARE * identities:
         yield f"about {math.ceil(needed / max(split.calibration, 0.01)):,} identities with as many images each"
@@ -75,6 +82,8 @@ def _ways_out(
         yield "split.balance: exact"
     else:
         yield "more images of each identity"
+    if not config.folds and not _why_not(target, images["held_out"], config):
+        yield f"calibration.folds: {_FOLDS}, which calibrates on all that does not train"
 
 
 def _identities_needed(target: float, images: float) -> int:

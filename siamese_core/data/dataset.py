@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from siamese_core.arrays import Indices, Labels, Pixels, labels_of
-from siamese_core.config import ImageConfig
+from siamese_core.config import ImageConfig, Part
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
-
-Part = Literal["train", "calibration", "test"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ import pandas as pd
 
 from siamese_core.arrays import Indices
 from siamese_core.artifact import read_table, write_table
-from siamese_core.config import SplitConfig
+from siamese_core.config import Part, SplitConfig
 from siamese_core.data.manifest import Manifest
 from siamese_core.errors import DataError, examples
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("train", "calibration", "test")
+PARTS: tuple[Part, ...] = ("train", "calibration", "test")
 # Fewest identities of a part with at least two images each, for there to be thresholds and errors.
 MIN_IDENTITIES = 2
 
@@ -35,18 +35,19 @@ class Split:
 
     table: pd.DataFrame
 
-    def identities(self, part: str) -> list[str]:
+    def identities(self, part: Part) -> list[str]:
         """The identities of a part, sorted."""
-        return self.table.loc[self.table["split"] == part, "identity"].tolist()
+        parts = ("calibration", "test") if part == "held_out" else (part,)
+        return self.table.loc[self.table["split"].isin(parts), "identity"].tolist()
 
-    def rows(self, manifest: Manifest, part: str) -> Indices:
+    def rows(self, manifest: Manifest, part: Part) -> Indices:
         """Rows of the image store whose identity is in a part, (n,) int64, ascending."""
         return np.flatnonzero(manifest.ok["identity"].isin(self.identities(part)).to_numpy())
 
-    def images(self, manifest: Manifest) -> dict[str, pd.Series[int]]:
+    def images(self, manifest: Manifest) -> dict[Part, pd.Series[int]]:
         """Part → number of readable images of each of its identities."""
         sizes = manifest.ok.groupby("identity").size()
-        return {part: sizes.reindex(self.identities(part)) for part in PARTS}
+        return {part: sizes.reindex(self.identities(part)) for part in (*PARTS, "held_out")}
 
     def save(self, folder: Path) -> None:
         """Write `split.parquet`."""

@@ -21,18 +21,20 @@ from siamese_core.data.pair_lists import PairList
 from siamese_core.devices import choose_device
 from siamese_core.evaluation.baselines import BLOCK, ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.evaluation.champion import Champion
+from siamese_core.evaluation.cross_fitting import cross_fitted
 from siamese_core.evaluation.embedding_map import embedding_map
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.image_groups import image_groups
 from siamese_core.evaluation.one_shot_tasks import OneShotResult, measure_one_shot
 from siamese_core.evaluation.promotion import compare_with_champion
-from siamese_core.evaluation.protocols import PairsResult, measure_pairs, measure_points
+from siamese_core.evaluation.protocols import PairsResult, measure_pairs, measure_points, point_result
 from siamese_core.evaluation.reliability import reliability
 from siamese_core.evaluation.results import (
     ChampionResult,
     Curves,
     EmbeddingMap,
     Figures,
+    PointResult,
     ReliabilityBin,
     RobustnessCurve,
     Slice,
@@ -94,6 +96,7 @@ class Evaluation:
         pairs: On the pairs that the user listed; None where there are none.
         one_shot: By one-shot tasks; None where they were not asked for.
         champion: Beside the champion of the moment; None where there was none.
+        folds: Number of folds in which the same identities set the thresholds; 0 where others set them.
     """
 
     model: SystemResult
@@ -118,6 +121,7 @@ class Evaluation:
     pairs: PairsResult | None = None
     one_shot: OneShotResult | None = None
     champion: ChampionResult | None = None
+    folds: int = 0
 
     def save(self, folder: Path) -> None:
         """Write `evaluation.json`."""
@@ -176,7 +180,7 @@ def evaluate_verifier(
         DataError: The metadata file is wrong, or a part has no genuine or no impostor pairs.
     """
     config, protocols = config or CalibrationConfig(), protocols or EvaluationConfig()
-    calibrating, test = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
+    calibrating, test = (HeldOut.of(data, part, config, seed) for part in config.parts)
     columns = image_groups(data.manifest, test.images, protocols.metadata)  # first: a wrong file stops at once
     calibration, threshold = verifier.calibration, verifier.calibration.point().threshold
     embedder, of_images = RowEmbedder(verifier.encoder, data.store.images), partial(embed, verifier.encoder)
@@ -185,7 +189,7 @@ def evaluate_verifier(
     bootstrap = test.bootstrap(distances)
     components = principal_components(data.part("train"), seed)
     return Evaluation(
-        model=_measure(bootstrap, calibration.thresholds),
+        model=_measure(bootstrap, calibration.thresholds, config, seed),
         pixels=_baseline("raw pixels", pixel_vectors, calibrating, test, config),
         default=calibration.default,
         identities=distances.identities,
@@ -207,6 +211,7 @@ def evaluate_verifier(
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
         champion=compare_with_champion(distances, champion, data, test) if champion else None,
+        folds=config.folds,
     )
 
 
@@ -224,10 +229,12 @@ def _baseline(
             return np.concatenate(parts)
 
         thresholds = choose_thresholds(calibrating.distances(embedder), config)
-        return _measure(test.bootstrap(test.distances(embedder)), thresholds)
+        return _measure(test.bootstrap(test.distances(embedder)), thresholds, config, test.seed)
 
 
-def _measure(bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold]) -> SystemResult:
+def _measure(
+    bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold], config: CalibrationConfig, seed: int
+) -> SystemResult:
     distances = bootstrap.distances
     curve = roc(distances.genuine, distances.impostor)
     # Points evenly spread over the logarithm of the FMR: the DET plot's axis.
@@ -237,7 +244,7 @@ def _measure(bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold]) -> 
     return SystemResult(
         eer=equal_error_rate(curve)[0],
         auc=area_under_roc(distances.genuine, distances.impostor),
-        points=measure_points(thresholds, bootstrap.rates),
+        points=_measure_points(bootstrap, thresholds, config, seed),
         curves=Curves(
             curve.fmr[index].tolist(),
             curve.fnmr[index].tolist(),
@@ -247,6 +254,15 @@ def _measure(bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold]) -> 
             thresholds=curve.thresholds[index].tolist(),
         ),
     )
+
+
+def _measure_points(
+    bootstrap: IdentityBootstrap, thresholds: dict[str, Threshold], config: CalibrationConfig, seed: int
+) -> dict[str, PointResult]:
+    if not config.folds:
+        return measure_points(thresholds, bootstrap.rates)
+    rates = cross_fitted(bootstrap, list(thresholds), config, seed)
+    return {name: point_result(threshold, *rates(name)) for name, threshold in thresholds.items()}
 
 
 def _figures(embeddings: Vectors, test: HeldOut, distances: PairDistances, calibration: Calibration) -> Figures:

@@ -8,8 +8,8 @@ from typing import Self
 
 from siamese_core.calibration.expected_rates import Concentration
 from siamese_core.calibration.operating_points import Calibration, calibrate
-from siamese_core.config import CalibrationConfig
-from siamese_core.data.dataset import Dataset, Images, Part
+from siamese_core.config import CalibrationConfig, Part
+from siamese_core.data.dataset import Dataset, Images
 from siamese_core.metrics.bootstrap import IdentityBootstrap, Resamples
 from siamese_core.metrics.pairs import PairDistances, Pairs, few_of_each, make_pairs, pair_distances
 from siamese_core.network.embedding import Embedder, RowEmbedder
@@ -81,6 +81,6 @@ def calibrate_encoder(
         DataError: A part has no genuine or no impostor pairs.
     """
     config = config or CalibrationConfig()
-    calibrating, new = (HeldOut.of(data, part, config, seed) for part in ("calibration", "test"))
+    calibrating, new = (HeldOut.of(data, part, config, seed) for part in config.parts)
     distances = calibrating.distances(RowEmbedder(trained.build(), data.store.images))
     return calibrate(distances, config, len(calibrating.images), seed, Concentration.of_pairs(new.pairs))

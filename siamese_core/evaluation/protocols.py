@@ -186,12 +186,12 @@ def k_fold_accuracy(distances: PairDistances, genuine_folds: Folds, impostor_fol
 
 def measure_points(thresholds: dict[str, Threshold], rates: Rates) -> dict[str, PointResult]:
     """Results at thresholds, by operating point; `rates` gives FMR and FNMR at one."""
+    return {name: point_result(threshold, *rates(threshold.value)) for name, threshold in thresholds.items()}
 
-    def measure(threshold: Threshold) -> PointResult:
-        fmr, fnmr = rates(threshold.value)
-        return PointResult(threshold.value, threshold.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
 
-    return {name: measure(threshold) for name, threshold in thresholds.items()}
+def point_result(threshold: Threshold, fmr: Rate, fnmr: Rate) -> PointResult:
+    """The result at one threshold."""
+    return PointResult(threshold.value, threshold.target_fmr, fmr, fnmr, 1 - (fmr.value + fnmr.value) / 2)
 
 
 def wilson(errors: int, pairs: int, confidence: float) -> Rate:

@@ -100,6 +100,10 @@ class IdentityBootstrap:
         identities = distances.genuine_identity, distances.impostor_identities, distances.identities
         return cls(distances, Resamples(*identities, count, seed), confidence)
 
+    def with_distances(self, distances: PairDistances) -> Self:
+        """The same resamples for other distances of the same pairs."""
+        return type(self)(distances, self.resamples, self._confidence)
+
     def rates(self, threshold: float) -> tuple[Rate, Rate]:
         """FMR and FNMR at a threshold; pairs below it match.
 

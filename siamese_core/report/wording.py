@@ -41,11 +41,17 @@ def basis(evaluation: Evaluation) -> str:
     return (
         f"Measured on {evaluation.identities:,} test identities with {evaluation.images:,} images: "
         f"{part(evaluation.genuine_pairs, evaluation.genuine_total)} genuine and "
-        f"{part(evaluation.impostor_pairs, evaluation.impostor_total)} impostor pairs. Thresholds come from other "
-        f"identities, held out for calibration. Intervals are {evaluation.confidence:.0%} confidence intervals, by "
+        f"{part(evaluation.impostor_pairs, evaluation.impostor_total)} impostor pairs. {_origin(evaluation)} "
+        f"Intervals are {evaluation.confidence:.0%} confidence intervals, by "
         "bootstrap over identities; expected rates are those that calibration stated beforehand for new identities. "
         f"Failure to acquire: {evaluation.failure_to_acquire:.2%} of the files."
     )
+
+
+def _origin(evaluation: Evaluation) -> str:
+    if evaluation.folds:
+        return f"Thresholds come from the same identities, in {evaluation.folds} folds: each pair is judged by others'."
+    return "Thresholds come from other identities, held out for calibration."
 
 
 def percent(rate: Rate) -> str:

@@ -7,17 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamese_core.calibration.operating_points import calibrate
-from siamese_core.calibration.support import support
-from siamese_core.config import CalibrationConfig, SplitConfig
+from siamese_core.calibration.support import Sizes, support
+from siamese_core.config import CalibrationConfig, Part, SplitConfig
 from siamese_core.metrics.pairs import make_pairs, pair_distances
 
 SPLIT = SplitConfig()
 
 
-def parts(train: int, calibration: int, test: int, images: int = 5) -> dict[str, "pd.Series[int]"]:
-    return {
-        name: pd.Series([images] * n) for name, n in (("train", train), ("calibration", calibration), ("test", test))
-    }
+def parts(train: int, calibration: int, test: int, images: int = 5) -> Sizes:
+    sizes: dict[Part, int] = {"train": train, "calibration": calibration, "test": test, "held_out": calibration + test}
+    return {part: pd.Series([images] * n) for part, n in sizes.items()}
 
 
 @settings(max_examples=25)
@@ -28,14 +27,14 @@ def test_calibration_offers_and_refuses_the_same(sizes: list[int]) -> None:
     random = np.random.default_rng(0)
     distances = pair_distances(random.normal(size=(len(labels), 3)), make_pairs(labels, 10**6, 10**6, 0))
     calibrated = calibrate(distances, config, len(labels), 0)
-    expected = support(parts(9, 0, 9) | {"calibration": pd.Series(sizes)}, SPLIT, config, from_file=False)
+    expected = support({**parts(9, 0, 9), "calibration": pd.Series(sizes)}, SPLIT, config, from_file=False)
     assert expected.offered == list(calibrated.points)
     assert expected.refused.keys() == calibrated.refused.keys()
     for name, reason in expected.refused.items():
         assert reason.startswith(calibrated.refused[name])
 
 
-def refusal(images: dict[str, "pd.Series[int]"], split: SplitConfig = SPLIT, from_file: bool = False) -> str:
+def refusal(images: Sizes, split: SplitConfig = SPLIT, from_file: bool = False) -> str:
     return support(images, split, CalibrationConfig(), from_file).refused["fmr_1e-2"].split("What helps: ")[1]
 
 
@@ -43,9 +42,14 @@ def test_the_way_out_is_one_that_works() -> None:
     # 40 identities: the hash gave 3 where 8 were meant, and FMR 0.01 needs 15.
     assert refusal(parts(29, 3, 8)) == "split.calibration: 0.38 with split.balance: exact."
     assert "fmr_1e-2" in support(parts(17, 15, 8), SPLIT, CalibrationConfig(), from_file=False).offered
-    assert refusal(parts(60, 10, 30)) == "split.balance: exact."
+    assert refusal(parts(56, 10, 4)) == "split.calibration: 0.22 with split.balance: exact."
+    assert refusal(parts(68, 8, 4)) == "split.balance: exact."
     assert refusal(parts(10, 2, 3)) == "about 75 identities with as many images each."
     assert refusal(parts(29, 3, 8), from_file=True) == "15 calibration identities in split_file."
+    pooled = "calibration.folds: 5, which calibrates on all that does not train"
+    assert refusal(parts(24, 8, 8)) == f"split.calibration: 0.38 with split.balance: exact or {pooled}."
+    folds = CalibrationConfig(folds=5)
+    assert "fmr_1e-2" in support(parts(24, 8, 8), SPLIT, folds, from_file=False).offered
 
 
 def test_a_cap_below_the_need_is_named() -> None:
@@ -58,9 +62,9 @@ def test_a_cap_below_the_need_is_named() -> None:
     ("images", "way"),
     [
         (1, "about 230 identities with as many images each."),
-        (2, "split.calibration: 0.23 with split.balance: exact."),
+        (2, "split.calibration: 0.31 with split.balance: exact."),
         (50, "split.balance: exact."),
     ],
 )
 def test_fewer_images_need_more_identities(images: int, way: str) -> None:
-    assert refusal(parts(60, 12, 30, images)) == way
+    assert refusal(parts(62, 12, 2, images)) == way
