@@ -38,8 +38,8 @@ def evaluate_pairs_file(model: str | None, file: Path, root: Path) -> Answer:
             f"{len(failed):,} of the {len(pairs.images):,} images in {file} cannot be read: {examples}. "
             "Mend them, or remove their pairs."
         )
-    result = evaluate_pairs(embeddings, pairs, verifier.calibration)
-    return Answer({"pairs": file, **asdict(result)}, _pairs_table(file, result))
+    result, default = evaluate_pairs(embeddings, pairs, verifier.calibration), verifier.calibration.default_in_words
+    return Answer({"pairs": file, **asdict(result), "default_in_words": default}, _pairs_table(file, result, default))
 
 
 def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
@@ -63,7 +63,7 @@ def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
     return Answer({"root": root, **asdict(result), "unreadable": unreadable}, _one_shot_lines(root, result, unreadable))
 
 
-def _pairs_table(file: Path, result: PairsResult) -> str:
+def _pairs_table(file: Path, result: PairsResult, default: str) -> str:
     people = "" if result.identities is None else f" of {result.identities:,} identities"
     repeated = f"; {result.duplicates:,} repeated rows are not counted again" if result.duplicates else ""
     return "\n".join(
@@ -78,7 +78,8 @@ def _pairs_table(file: Path, result: PairsResult) -> str:
             f"  operating point   threshold  target   {'FMR':<28}{'FNMR':<28}accuracy",
             *(_point_line(name, point, name == result.default) for name, point in result.points.items()),
             "",
-            f"  * the model's default. Intervals: {result.confidence:.0%}, {_interval_words(result)}.",
+            f"  {'* ' if result.default else ''}{default}",
+            f"  Intervals: {result.confidence:.0%}, {_interval_words(result)}.",
         ]
     )
 

@@ -52,6 +52,7 @@ def describe(known: Facts) -> str:
     lines = ["", f"  {known.model}" + (f"  (version {known.registered['version']})" if known.registered else ""), ""]
     if known.evaluation:
         lines += _evaluation_lines(known.evaluation)
+    lines += [f"  {known.calibration.default_in_words}", ""]
     lines += _expected_lines(known.calibration)
     lines += [f"  {name} is refused: {why}" for name, why in known.calibration.refused.items()]
     lines += [f"  Caution: {known.calibration.caution}"] if known.calibration.caution else []
@@ -63,14 +64,15 @@ _PLACES = (("decision", "decision"), ("report", "report"), ("MLflow", "ui"))
 
 
 def _evaluation_lines(evaluation: Evaluation) -> list[str]:
-    point = evaluation.model.points[evaluation.default]
+    point = evaluation.model.points[evaluation.reference]
+    at = f"at {evaluation.reference}{', the default' if evaluation.default else ''}"
     lines = [
         f"  On {evaluation.identities:,} identities it has never seen ({evaluation.genuine_pairs:,} genuine and "
         f"{evaluation.impostor_pairs:,} impostor pairs):",
         "",
         f"    equal error rate         {evaluation.model.eer:7.2%}   (raw pixels {evaluation.pixels.eer:.2%})",
-        f"    false matches            {_interval(point.fmr)}   at {evaluation.default}, the default",
-        f"    false non-matches        {_interval(point.fnmr)}   at {evaluation.default}, the default",
+        f"    false matches            {_interval(point.fmr)}   {at}",
+        f"    false non-matches        {_interval(point.fnmr)}   {at}",
         "",
         "    operating point   threshold   target       FMR        FNMR",
     ]

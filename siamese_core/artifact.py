@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _T = TypeVar("_T")
+Values = dict[str, Any]
 
 
 class FolderArtifact(Protocol):
@@ -55,38 +57,48 @@ def write_record(path: Path, record: DataclassInstance, format_number: int) -> N
     write_json(path, {"format": format_number, **asdict(record)})
 
 
-def read_record(kind: type[_T], path: Path, format_number: int) -> _T:
+def read_record(
+    kind: type[_T], path: Path, format_number: int, older: Mapping[int, Callable[[Values], Values]] | None = None
+) -> _T:
     """Read a file of `write_record`.
 
     Args:
         kind: The dataclass.
         path: The file; one without a number is of format 1.
-        format_number: The format that this version reads.
+        format_number: The format that this version writes.
+        older: Older formats that it reads too, each with how values of it become those of today.
 
     Raises:
         ModelError: The file has another format, or does not hold such a record.
     """
     from pydantic import TypeAdapter, ValidationError  # here, so that the other artifacts load without it
 
-    check_format(path, values := read_json(path), format_number)
+    readers = {**(older or {}), format_number: _as_they_are}
+    values = read_json(path)
+    number = values.pop("format", 1)
+    check_format(path, number, readers)
+    values = readers[number](values)
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise ModelError(f"{path} does not hold the right values: {error.errors()[0]['msg']}.") from error
 
 
-def check_format(path: Path, values: dict[str, Any], format_number: int) -> None:
-    """Take the format's number out of the values of a file; without one it is format 1.
+def check_format(path: Path, number: int, readable: Iterable[int]) -> None:
+    """Refuse a file of a format that is not among the readable ones.
 
     Raises:
         ModelError: It is another format.
     """
-    number = values.pop("format", 1)
-    if number != format_number:
+    if number not in readable:
         raise ModelError(
-            f"{path} has format {number}; this version of siamese-pipelines reads format {format_number}. "
-            "Use the version that wrote it, or train again."
+            f"{path} has format {number}; this version of siamese-pipelines reads format "
+            f"{' and '.join(map(str, readable))}. Use the version that wrote it, or train again."
         )
+
+
+def _as_they_are(values: Values) -> Values:
+    return values
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -277,6 +277,10 @@ class CalibrationConfig:
     """False-match rates to find thresholds for."""
     operating_point: str = "fmr_1e-2"
     """Name of the default operating point: `eer`, `accuracy`, or one of the targets, as `fmr_1e-1`, `fmr_1e-2` …"""
+    fallback: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    """Names of operating points that may be the default where the data cannot support `operating_point`, the preferred
+    one first. Where none may, the version has no default: its callers must name a point, and the gate does not promote
+    it."""
     max_images_per_identity: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
     """Most images of one identity that calibrate or test, a seeded sample of them; all where it is not set. Where few
     identities have most of the images, intervals hold only with a limit."""
@@ -303,9 +307,10 @@ class CalibrationConfig:
         return ("held_out", "held_out") if self.folds else ("calibration", "test")
 
     def rules(self) -> Rules:
-        """Offer the default operating point."""
+        """Offer the default operating point and what may replace it."""
         names = ["eer", "accuracy", *map(operating_point_name, self.fmr_targets)]
         yield self.operating_point in names, "operating_point", self.operating_point, f"one of {', '.join(names)}"
+        yield set(self.fallback) <= set(names), "fallback", self.fallback, f"a list of names among {', '.join(names)}"
 
 
 @section("evaluation")

@@ -43,7 +43,8 @@ class SiameseModel(PythonModel):
 
         Returns:
             For pairs `distance`, `probability` and `same`; for images `embedding`; and always `error`, which is
-            empty where the row went well.
+            empty where the row went well. `same` is null and `error` says why where no operating point was named
+            and the model has no default.
         """
         if set(_PAIR) <= set(model_input.columns):
             return _for_caller(self._verify(model_input, (params or {}).get("operating_point") or None))
@@ -55,12 +56,13 @@ class SiameseModel(PythonModel):
 
     def _verify(self, table: pd.DataFrame, operating_point: str | None) -> pd.DataFrame:
         calibration = self._verifier.calibration
-        threshold = calibration.point(operating_point).threshold
+        undecided = None if operating_point or calibration.default else calibration.default_in_words
+        threshold = np.nan if undecided else calibration.point(operating_point).threshold
         first, first_errors = self._embeddings(table["image_a"])
         second, second_errors = self._embeddings(table["image_b"])
         distance = ((first - second) ** 2).sum(axis=1)  # NaN where an image is bad
         errors = [
-            "; ".join(f"{name}: {error}" for name, error in zip(_PAIR, pair, strict=True) if error) or None
+            "; ".join(f"{name}: {error}" for name, error in zip(_PAIR, pair, strict=True) if error) or undecided
             for pair in zip(first_errors, second_errors, strict=True)
         ]
         good = np.array([error is None for error in errors], bool)

@@ -120,8 +120,8 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
             python_model=str(_CODE),
             artifacts={folder.name: str(folder)},
             code_paths=[str(_ROOT / "siamese_core")],
-            signature=_signature(verifier.calibration.default),
-            input_example=(_input_example(), {"operating_point": verifier.calibration.default}),
+            signature=_signature(verifier.calibration.default or ""),
+            input_example=(_input_example(), {"operating_point": verifier.calibration.reference.name}),
             pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         )
         registered = mlflow.register_model(info.model_uri, name, tags=tags)

@@ -37,6 +37,7 @@ def calibrate(
         logger.info(f"{'':>9}  expected of the test identities: FMR {point.expected_fmr}, FNMR {point.expected_fnmr}")
     for name, why in calibrated.refused.items():
         logger.info(f"{name:>9}: refused. {why}")
+    logger.info(f"{'default':>9}: {calibrated.default_in_words}")
     if calibrated.caution:
         logger.info(f"{'caution':>9}: {calibrated.caution}")
     return calibrated

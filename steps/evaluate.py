@@ -54,7 +54,7 @@ def evaluate(
     report = results, calibrated, encoder, data, Origin(model_name, lineage, configuration())
     page = report_page(*report)
     place = log_evaluation(results.metrics(), report_charts(*report), page)
-    logger.info(verdict(results))
+    logger.info(verdict(results, calibrated))
     for result in filter(None, (results.pairs, results.one_shot, results.champion)):
         logger.info(result)
     logger.info(f"report: {place}")

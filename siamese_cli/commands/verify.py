@@ -13,7 +13,7 @@ from siamese_cli.output import Answer
 @command('siamese verify --model people@champion ada.jpg grace.jpg && echo "the same person"')
 @click.argument("image_a", metavar="A", type=PATH)
 @click.argument("image_b", metavar="B", type=PATH)
-@click.option("--operating-point", metavar="NAME", help="Such as fmr_1e-2.  [default: the model's own]")
+@click.option("--operating-point", metavar="NAME", help="Such as fmr_1e-2.  [default: the model's own, if it has one]")
 @model_option
 def verify(image_a: Path, image_b: Path, operating_point: str | None, model: str | None) -> Answer:
     """Tell whether images A and B show the same identity.

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_core.arrays import Distances
-from siamese_core.artifact import read_record, write_record
+from siamese_core.artifact import Values, read_record, write_record
 from siamese_core.calibration.expected_rates import (
     Concentration,
     IdentityEvidence,
@@ -28,7 +28,7 @@ from siamese_core.metrics.bootstrap import IdentityBootstrap
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import Rate, Roc, best_accuracy, equal_error_rate, roc, threshold_at_fmr
 
-_FORMAT = 1
+_FORMAT = 2
 # A target is supported by 10 expected false matches, and by one pair of identities for each expected one in
 # 1/target: fewer, and the threshold hangs on a handful of look-alikes.
 _EXPECTED_FALSE_MATCHES = 10
@@ -81,7 +81,9 @@ class Calibration:
 
     Attributes:
         points: The operating points by name.
-        default: Name of the one that is used when none is asked for.
+        default: Name of the one that is used when none is asked for; None where a caller must name one.
+        configured: Name of the default that the configuration asked for. `default` is another one only where the data
+            refuse it and `calibration.fallback` names that one.
         refused: Name → why the data cannot support this operating point.
         slope: The probability of "same" is 1 / (1 + exp(slope · distance − intercept)), for equal numbers of
             genuine and impostor pairs; positive.
@@ -96,7 +98,8 @@ class Calibration:
     """
 
     points: dict[str, OperatingPoint]
-    default: str
+    default: str | None
+    configured: str
     refused: dict[str, str]
     slope: float
     intercept: float
@@ -112,6 +115,21 @@ class Calibration:
         """The thresholds by operating point."""
         return {name: Threshold(point.threshold, point.target_fmr) for name, point in self.points.items()}
 
+    @property
+    def reference(self) -> OperatingPoint:
+        """The point of pictures and groups: the default one, or that of the EER where there is none."""
+        return self.points[self.default or "eer"]
+
+    @property
+    def default_in_words(self) -> str:
+        """The default operating point, or why there is none, and why it is not the configured one."""
+        if self.default == self.configured:
+            return f"The default operating point is {self.default}."
+        why = f"because {self.configured} was refused: {self.refused[self.configured]}"
+        if self.default:
+            return f"The default operating point is {self.default}, as calibration.fallback allows, {why}"
+        return f"There is no default operating point, {why} Name one of {', '.join(self.points)}."
+
     def point(self, name: str | None = None) -> OperatingPoint:
         """The operating point of a name, or the default one.
 
@@ -119,6 +137,8 @@ class Calibration:
             ModelError: There is none; the message lists those there are, and why one was refused.
         """
         name = name or self.default
+        if name is None:
+            raise ModelError(self.default_in_words)
         if name in self.points:
             return self.points[name]
         why = f" {self.refused[name]}" if name in self.refused else ""
@@ -139,13 +159,14 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read `calibration.json`."""
-        return read_record(cls, folder / "calibration.json", _FORMAT)
+        """Read `calibration.json`; models of the first release have format 1."""
+        return read_record(cls, folder / "calibration.json", _FORMAT, {1: _of_format_1})
 
     def summary(self) -> dict[str, Any]:
         """Thresholds and the EER."""
         return {
             "default": self.default,
+            "default_in_words": self.default_in_words,
             "eer": self.eer,
             "identities": self.identities,
             "thresholds": {name: point.threshold for name, point in self.points.items()},
@@ -171,8 +192,8 @@ def calibrate(
             rates are of as many identities with as many images. Where it is not known, of as many as these.
 
     Returns:
-        The calibration. A target that the pairs cannot support is refused in words; if it is the default, the
-        nearest supported target takes its place, or the EER where there is none.
+        The calibration. A target that the pairs cannot support is refused in words; if it is the default, the first
+        fallback that they support takes its place, and without one there is no default.
 
     Raises:
         DataError: There are no genuine or no impostor pairs, or a distance is not finite.
@@ -186,7 +207,8 @@ def calibrate(
     slope, intercept = _fit_probability(distances)
     return Calibration(
         points=points,
-        default=config.operating_point if config.operating_point in points else _nearest_supported(points),
+        default=next((name for name in (config.operating_point, *config.fallback) if name in points), None),
+        configured=config.operating_point,
         refused=refused,
         slope=slope,
         intercept=intercept,
@@ -197,6 +219,11 @@ def calibrate(
         conservative=config.conservative,
         caution=" ".join(filter(None, (_why_not_apart(distances, config), _why_too_narrow(distances, config)))),
     )
+
+
+def _of_format_1(values: Values) -> Values:
+    """Values of today; format 1 did not tell the configured default from what took its place."""
+    return values | {"configured": values.get("default")}
 
 
 def choose_thresholds(distances: PairDistances, config: CalibrationConfig) -> dict[str, Threshold]:
@@ -347,11 +374,6 @@ def _measure(
         name: OperatingPoint(name, each.value, each.target_fmr, *bootstrap.rates(each.value), fmr, fnmr)
         for (name, each), fmr, fnmr in zip(thresholds.items(), fmrs, fnmrs, strict=True)
     }
-
-
-def _nearest_supported(points: dict[str, OperatingPoint]) -> str:
-    """The name of the lowest target, or of the EER, which comes first, where there is none."""
-    return min(points.values(), key=lambda point: point.target_fmr or 1.0).name
 
 
 def _fit_probability(distances: PairDistances) -> tuple[float, float]:

@@ -76,7 +76,7 @@ class Evaluation:
     Attributes:
         model: The trained encoder's result.
         pixels: The raw-pixel baseline's result, with thresholds of its own.
-        default: Name of the default operating point.
+        default: Name of the default operating point; None where a caller must name one.
         identities: Number of test identities.
         images: Number of their images.
         genuine_pairs: Genuine pairs compared, and `genuine_total` how many there are.
@@ -101,7 +101,7 @@ class Evaluation:
 
     model: SystemResult
     pixels: SystemResult
-    default: str
+    default: str | None
     identities: int
     images: int
     genuine_pairs: int
@@ -131,6 +131,11 @@ class Evaluation:
     def load(cls, folder: Path) -> Self:
         """Read `evaluation.json`."""
         return read_record(cls, folder / "evaluation.json", _FORMAT)
+
+    @property
+    def reference(self) -> str:
+        """The operating point of pictures, groups and robustness: the default one, or `eer` where there is none."""
+        return self.default or "eer"
 
     def gaps(self) -> list[Slice]:
         """The slices that do measurably worse than all pairs."""
@@ -182,7 +187,7 @@ def evaluate_verifier(
     config, protocols = config or CalibrationConfig(), protocols or EvaluationConfig()
     calibrating, test = (HeldOut.of(data, part, config, seed) for part in config.parts)
     columns = image_groups(data.manifest, test.images, protocols.metadata)  # first: a wrong file stops at once
-    calibration, threshold = verifier.calibration, verifier.calibration.point().threshold
+    calibration, threshold = verifier.calibration, verifier.calibration.reference.threshold
     embedder, of_images = RowEmbedder(verifier.encoder, data.store.images), partial(embed, verifier.encoder)
     embeddings, distances = embedder(test.images.rows), test.distances(embedder)
     logger.info("measuring the verifier on %s", distances)

@@ -60,7 +60,7 @@ class PairsResult:
         confidence: Level of the intervals.
         eer: Equal error rate.
         auc: Area under the ROC.
-        default: Name of the model's default operating point.
+        default: Name of the model's default operating point; None where it has none.
         points: Results at the calibrated thresholds, by operating point.
         k_fold: Where the list has folds.
     """
@@ -74,7 +74,7 @@ class PairsResult:
     confidence: float
     eer: float
     auc: float
-    default: str
+    default: str | None
     points: dict[str, PointResult]
     k_fold: KFold | None
 

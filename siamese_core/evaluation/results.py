@@ -183,7 +183,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Slice:
-    """Error rates of a group of images at the default operating point's threshold, the same for all groups.
+    """Error rates of a group of images at the threshold of `Evaluation.reference`, the same for all groups.
 
     Attributes:
         column: What the images are grouped by, such as `camera` or `brightness`.
@@ -213,7 +213,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class RobustnessCurve:
-    """Errors at the default operating point when one image of each pair is made worse.
+    """Errors at the threshold of `Evaluation.reference` when one image of each pair is made worse.
 
     Attributes:
         change: What is done to the image, such as `blur`.

@@ -67,7 +67,7 @@ def roc_chart(evaluation: Evaluation) -> Chart:
 
 def distance_chart(evaluation: Evaluation) -> Chart:
     """Draw the distances of both kinds of pairs; those on the wrong side of the default threshold are darker."""
-    curves, point = evaluation.model.curves, evaluation.model.points[evaluation.default]
+    curves, point = evaluation.model.curves, evaluation.model.points[evaluation.reference]
     top = max(*curves.genuine, *curves.impostor) * 1.05
     frame = Frame(
         linear_axis("squared L2 distance", curves.bins[0], curves.bins[-1]),
@@ -85,7 +85,7 @@ def distance_chart(evaluation: Evaluation) -> Chart:
         _wrong(frame, point.threshold, curves),
     ]
     summary = (
-        f"Distances of genuine and impostor pairs with the threshold {point.threshold:.4f} of {evaluation.default}: "
+        f"Distances of genuine and impostor pairs with the threshold {point.threshold:.4f} of {evaluation.reference}: "
         f"FMR {percent(point.fmr)}, FNMR {percent(point.fnmr)}."
     )
     return Chart("distances", "Distances of genuine and impostor pairs", frame, layers, summary, {"by": "x"})

@@ -36,7 +36,7 @@ def threshold_data(evaluation: Evaluation, distances: Frame, det: Frame, roc: Fr
         "roc": [roc.at(fmr, 1 - fnmr) for _, fmr, fnmr in errors],
         "across": [start, end],
         "ends": [distances.x.low, distances.x.high],
-        "first": evaluation.model.points[evaluation.default].threshold,
+        "first": evaluation.model.points[evaluation.reference].threshold,
         "pairs": [evaluation.impostor_pairs, evaluation.genuine_pairs],
     }
 

@@ -35,7 +35,7 @@ def model_card(
     parts = (f"{sizes[part]:,} {part} ({len(split.rows(manifest, part)):,} images)" for part in PARTS)
     view = {
         "origin": origin,
-        "verdict": verdict(evaluation),
+        "verdict": verdict(evaluation, calibration),
         "evaluation": evaluation,
         "calibration": calibration,
         "trained": trained,
@@ -51,14 +51,14 @@ def model_card(
 
 
 def _systems(evaluation: Evaluation) -> list[list[str]]:
-    """Every system at the default operating point, each with a threshold of its own."""
+    """Every system at the same operating point, each with a threshold of its own."""
     ours, pixels, pca, champion = evaluation.model, evaluation.pixels, evaluation.pca, evaluation.champion
     systems = {"this version": ours, "raw pixels": pixels, "principal components": pca}
     results = {name: (system.eer, system.points) for name, system in systems.items()}
     if champion and champion.comparison:
         results[f"version {champion.version}"] = (champion.comparison.champion_eer, champion.points)
-    default = evaluation.default
-    return [[name, f"{eer:.2%}", *_rates(points.get(default))] for name, (eer, points) in results.items()]
+    shown = evaluation.reference
+    return [[name, f"{eer:.2%}", *_rates(points.get(shown))] for name, (eer, points) in results.items()]
 
 
 def _rates(point: PointResult | None) -> list[str]:

@@ -52,13 +52,14 @@ class Scale:
 
 def main_tiles(evaluation: Evaluation) -> list[Tile]:
     """The main figures."""
-    point = evaluation.model.points[evaluation.default]
+    point = evaluation.model.points[evaluation.reference]
+    at = f"at {evaluation.reference}" if evaluation.default else f"at {evaluation.reference}, which is no default"
     target = "" if point.target_fmr is None else round_share(point.target_fmr)
     return [
         Tile("FMR", share(point.fmr.value), interval(point.fmr), target, standing(point)),
         Tile("FNMR", share(point.fnmr.value), interval(point.fnmr)),
         Tile("equal error rate", share(evaluation.model.eer), f"raw pixels {share(evaluation.pixels.eer)}"),
-        Tile("accuracy", share(point.accuracy), f"at {evaluation.default}"),
+        Tile("accuracy", share(point.accuracy), at),
     ]
 
 
@@ -98,13 +99,15 @@ def refusals(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
 def operating_points(evaluation: Evaluation, calibration: Calibration) -> View:
     """Operating points with their targets, the rates that calibration expected, and those that were measured."""
     points = evaluation.model.points
+    replaced = "default replaced" if calibration.default else "no default"
+    default = [(replaced, calibration.default_in_words)] if calibration.default != calibration.configured else []
     caution = [("caution", calibration.caution)] if calibration.caution else []
     return {
         "points": points,
         "expected": calibration.points,
         "default": evaluation.default,
         "scale": Scale.of(rate for point in points.values() for rate in (point.fmr, point.fnmr)),
-        "notices": [*refusals(calibration.refused), *caution],
+        "notices": [*default, *refusals(calibration.refused), *caution],
     }
 
 

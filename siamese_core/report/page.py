@@ -57,7 +57,7 @@ def report_page(
     shapes = {chart.name: chart for section in sections for chart in section.charts}
     frames = (shapes[name].frame for name in ("distances", "det", "roc"))
     view = {
-        "verdict": verdict(evaluation),
+        "verdict": verdict(evaluation, calibration),
         "tiles": numbers.main_tiles(evaluation),
         "basis": basis(evaluation),
         "sections": sections,
@@ -78,7 +78,8 @@ def _sections(
     evaluation: Evaluation, calibration: Calibration, trained: TrainedEncoder, dataset: Dataset, origin: Origin
 ) -> Iterator[Section]:
     """The sections that there are results for, in the order of the page."""
-    point, points = evaluation.model.points[evaluation.default], evaluation.model.points
+    shown, points = evaluation.reference, evaluation.model.points
+    point = points[shown]
     thresholds = {name: repr(point.threshold) for name, point in points.items()}
     distances, figures, systems = charts.distance_chart(evaluation), evaluation.figures, charts.systems(evaluation)
     promises = charts.target_chart(evaluation), charts.reliability_chart(evaluation.reliability)
@@ -89,7 +90,7 @@ def _sections(
     yield _charts("curves", "Error trade-off", charts.det_chart(evaluation), charts.roc_chart(evaluation))
     yield _charts("promises", "Does the calibration hold?", *promises)
     yield Section("figures", "Separation and search", {"tiles": numbers.figure_tiles(figures), "notices": notices})
-    yield Section("comparison", "Comparison with baselines", {"systems": systems[::-1], "default": evaluation.default})
+    yield Section("comparison", "Comparison with baselines", {"systems": systems[::-1], "reference": shown})
     if evaluation.champion:
         yield Section("champion", "Against the champion", numbers.champion(evaluation.champion, evaluation.model))
     if evaluation.pairs:
@@ -100,7 +101,7 @@ def _sections(
     if evaluation.slices:
         columns = list(numbers.slice_columns(evaluation.slices, point))
         counts = {"groups": len(evaluation.slices), "gaps": len(evaluation.gaps())}
-        yield Section("slices", "Groups", {"columns": columns, "overall": point} | counts)
+        yield Section("slices", "Groups", {"columns": columns, "overall": point, "reference": shown} | counts)
     if evaluation.robustness:
         yield _charts("robustness", "Robustness", *charts.robustness_charts(evaluation.robustness))
     yield _charts("map-of-embeddings", "Embedding map", map_chart(evaluation.embedding_map, dataset))

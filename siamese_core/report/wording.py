@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from siamese_core.calibration.expected_rates import Interval
+from siamese_core.calibration.operating_points import Calibration
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import PointResult
 from siamese_core.metrics.rates import Rate
@@ -21,11 +22,13 @@ class Badge(NamedTuple):
     text: str
 
 
-def verdict(evaluation: Evaluation) -> str:
-    """Put the result into one sentence."""
-    point = evaluation.model.points[evaluation.default]
+def verdict(evaluation: Evaluation, calibration: Calibration) -> str:
+    """Put the result into one sentence; first comes why the default is not the configured one, where it is not."""
+    refused = "" if calibration.default == calibration.configured else f"{calibration.default_in_words} "
+    place = f"its default operating point {evaluation.default}" if evaluation.default else evaluation.reference
+    point = evaluation.model.points[evaluation.reference]
     return (
-        f"At its default operating point {evaluation.default}, this verifier accepts {percent(point.fmr)} of impostor "
+        f"{refused}At {place}, this verifier accepts {percent(point.fmr)} of impostor "
         f"pairs{_promise(point)} and rejects {percent(point.fnmr)} of genuine pairs, all from identities it has "
         f"never seen; its equal error rate is {share(evaluation.model.eer)}, that of raw pixels "
         f"{share(evaluation.pixels.eer)}."

@@ -22,7 +22,7 @@ _OUTCOMES = {
 
 def worst_pairs(evaluation: Evaluation, calibration: Calibration, dataset: Dataset) -> dict[str, Any]:
     """Pairs by kind, each with its pictures, outcome and figures."""
-    table, threshold = dataset.manifest.ok, evaluation.model.points[evaluation.default].threshold
+    table, threshold = dataset.manifest.ok, evaluation.model.points[evaluation.reference].threshold
     paths, identities = table["path"].tolist(), table["identity"].tolist()
 
     def view(a: int, b: int, distance: float) -> dict[str, Any]:

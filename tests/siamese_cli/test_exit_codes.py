@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from siamese_cli.main import main
-from siamese_core.calibration.operating_points import calibrate
+from siamese_core.calibration.operating_points import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.network.encoders import make_encoder
@@ -80,6 +81,33 @@ def test_same_and_different(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert verify(folder) == SAME
     assert verify(folder, second="noise.png") == DIFFERENT
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["same", "different"]
+
+
+def test_without_a_default_there_is_no_answer_until_a_point_is_named(
+    broken: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibration = Calibration.load(broken)
+    replace(calibration, default=None, refused={"fmr_1e-2": "It needs more identities."}).save(broken)
+    assert verify(folder, model=broken) == TROUBLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "There is no default operating point, because fmr_1e-2 was refused: It needs more identities." in err
+    assert "Name one of eer, accuracy" in err
+    assert verify(folder, "--operating-point", "eer", model=broken) == SAME
+    assert capsys.readouterr().out.startswith("same: ")
+    for name in ("a", "b"):
+        shutil.copy(folder / "dark.png", broken.parent / f"{name}.png")
+    pairs = ["--pairs", str(broken.parent / "pairs.csv")]
+    Path(pairs[1]).write_text("path_a,path_b,same\na.png,b.png,1\nb.png,noise.png,0\n")
+    shutil.copy(folder / "noise.png", broken.parent)
+    assert main(["evaluate", *pairs, "--model", str(broken)]) == SAME
+    table = capsys.readouterr().out
+    assert "\n  There is no default operating point, because fmr_1e-2 was refused" in table
+    assert "*" not in table
+    assert main(["evaluate", *pairs, "--model", str(folder / "model")]) == SAME
+    table = capsys.readouterr().out
+    assert "\n  * The default operating point is fmr_1e-2.\n" in table
+    assert "\n* fmr_1e-2 " in table
 
 
 @pytest.mark.parametrize("name", BREAKS)

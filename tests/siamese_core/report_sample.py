@@ -72,7 +72,7 @@ def sample(folder: Path, identities: int = 40, size: int = 32) -> Sample:
         for name, point in model.points.items()
     }
     calibration = Calibration(
-        points, "fmr_1e-2", {"fmr_1e-5": f"needs more {HOSTILE}"}, 4.0, 4.0, 0.03, 40, 300, 0.95, False, ""
+        points, "fmr_1e-2", "fmr_1e-2", {"fmr_1e-5": f"needs more {HOSTILE}"}, 4.0, 4.0, 0.03, 40, 300, 0.95, False, ""
     )
     history = [
         {"step": step, "loss": 50 / step, "validation_eer": 2 / step, "distance": 1.5, "effective_rank": 9.0}

@@ -47,6 +47,14 @@ def test_another_format_is_refused_in_words(tmp_path: Path) -> None:
         read_record(Tree, tmp_path / "tree.json", 2)
 
 
+def test_an_older_format_is_read_where_there_is_a_way(tmp_path: Path) -> None:
+    write_record(tmp_path / "leaf.json", Leaf(2.0, "b"), 1)
+    older = {1: lambda values: values | {"name": values["name"] * 2}}
+    assert read_record(Leaf, tmp_path / "leaf.json", 2, older) == Leaf(2.0, "bb")
+    write_record(tmp_path / "leaf.json", Leaf(2.0, "b"), 2)
+    assert read_record(Leaf, tmp_path / "leaf.json", 2, older) == Leaf(2.0, "b")
+
+
 def test_a_file_that_holds_something_else_is_refused_in_words(tmp_path: Path) -> None:
     write_json(tmp_path / "leaf.json", {"value": "red"})
     with pytest.raises(ModelError, match=r"leaf\.json does not hold"):

@@ -201,6 +201,14 @@ def test_a_message_names_the_field_the_value_and_the_way_out(section: str, value
         SECTIONS[section](**values)
 
 
+@pytest.mark.parametrize("field", ["operating_point", "fallback"])
+def test_an_operating_point_without_a_threshold_is_refused_by_name(field: str) -> None:
+    value: Any = "fmr_1e-4" if field == "operating_point" else ("eer", "fmr_1e-4")
+    message = rf"calibration\.{field} is .*fmr_1e-4.*, but must be .* eer, accuracy, fmr_1e-1, fmr_1e-2, fmr_1e-3\."
+    with pytest.raises(ConfigError, match=message):
+        CalibrationConfig(**{field: value})
+
+
 def test_all_mistakes_of_a_section_are_told_at_once() -> None:
     with pytest.raises(ConfigError, match=r"images\.size .*images\.color .*images\.max_pixels ") as caught:
         ImageConfig(size=4, color="blue", max_pixels=0)  # type: ignore[arg-type]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def test_paths_bytes_pictures_and_arrays_are_one_image(verifier: Verifier, tmp_p
     assert embeddings.shape == (5, 8)
     np.testing.assert_allclose(embeddings, embeddings[:1].repeat(5, 0), atol=1e-6)
     assert verifier.embed([]).shape == (0, 8)
+
+
+def test_without_a_default_a_caller_must_name_a_point(verifier: Verifier, tmp_path: Path) -> None:
+    calibration = replace(verifier.calibration, default=None, refused={"fmr_1e-2": "It needs more identities."})
+    Verifier(verifier.trained, calibration).save(tmp_path)
+    undecided = Verifier.load(tmp_path)
+    with pytest.raises(ModelError, match=r"fmr_1e-2 was refused: It needs more identities\. Name one of eer, a"):
+        undecided.verify(noise(0), noise(1))
+    assert undecided.verify(noise(0), noise(1), "eer") == verifier.verify(noise(0), noise(1), "eer")
+    assert undecided.embed([noise(0)]).shape == (1, 8)
 
 
 def test_a_missing_model_image_or_point_is_named(verifier: Verifier, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from siamese_core.calibration.operating_points import Calibration, calibrate, why_unsupported
 from siamese_core.config import CalibrationConfig, operating_point_name
@@ -16,6 +18,9 @@ def distances_of(identities: int, images: int, noise: float = 0.4) -> PairDistan
     points = rng.normal(size=(identities, 8))[labels] + noise * rng.normal(size=(len(labels), 8))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     return pair_distances(points, make_pairs(labels, 10**6, 10**6, 0))
+
+
+SMALL = distances_of(8, 4)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +42,36 @@ def test_the_measured_fmr_keeps_the_target(large: tuple[PairDistances, Calibrati
     assert calibration.default == "fmr_1e-2"
 
 
-def test_an_unsupported_target_is_refused_in_words_and_the_default_gives_way() -> None:
+def test_an_unsupported_default_is_refused_in_words_and_nothing_takes_its_place() -> None:
     calibration = calibrate(distances_of(8, 4), CalibrationConfig(bootstrap=50), 32, seed=0)
     assert set(calibration.refused) == {"fmr_1e-2", "fmr_1e-3"}
     assert "FMR 0.01 needs at least 1,000 impostor pairs from 15 identities" in calibration.refused["fmr_1e-2"]
     assert "has 448 from 8" in calibration.refused["fmr_1e-2"]
-    assert calibration.default == "fmr_1e-1"
+    assert calibration.default is None
+    assert calibration.reference.name == "eer"
     with pytest.raises(ModelError, match=r"No operating point 'fmr_1e-2'\. FMR 0.01 needs"):
         calibration.point("fmr_1e-2")
+    words = r"no default operating point, because fmr_1e-2 was refused: FMR 0.01 needs .* Name one of eer, acc"
+    with pytest.raises(ModelError, match=words):
+        calibration.point()
+    assert calibration.point("fmr_1e-1").name == "fmr_1e-1"
+
+
+@given(
+    st.sampled_from(["eer", "accuracy", "fmr_1e-1", "fmr_1e-2", "fmr_1e-3"]),
+    st.lists(st.sampled_from(["eer", "accuracy", "fmr_1e-1", "fmr_1e-2", "fmr_1e-3"]), max_size=4),
+)
+@settings(max_examples=30)
+def test_the_default_is_the_configured_one_or_the_first_supported_fallback(point: str, fallback: list[str]) -> None:
+    config = CalibrationConfig(bootstrap=1, operating_point=point, fallback=tuple(fallback))
+    calibration = calibrate(SMALL, config, 32, seed=0)
+    supported = [name for name in (point, *fallback) if name in {"eer", "accuracy", "fmr_1e-1"}]
+    assert calibration.default == (supported[0] if supported else None)
+    assert calibration.configured == point
+    words = calibration.default_in_words
+    assert words.startswith(f"The default operating point is {supported[0]}" if supported else "There is no default")
+    assert (f"{point} was refused: FMR" in words) == (calibration.default != point)
+    assert ("as calibration.fallback allows" in words) == (calibration.default not in (None, point))
 
 
 def test_few_identities_with_most_of_the_pairs_are_named_and_a_limit_advised() -> None:
@@ -61,9 +88,9 @@ def test_few_identities_with_most_of_the_pairs_are_named_and_a_limit_advised() -
     assert not calibrate(few, CalibrationConfig(bootstrap=20), len(kept), 0).caution
 
 
-def test_tiny_data_fall_back_to_the_eer() -> None:
+def test_tiny_data_support_no_target_at_all() -> None:
     calibration = calibrate(distances_of(3, 2), CalibrationConfig(bootstrap=50), 6, seed=0)
-    assert calibration.default == "eer"
+    assert calibration.default is None
     assert list(calibration.points) == ["eer", "accuracy"]
 
 
@@ -90,6 +117,33 @@ def test_it_round_trips_and_keeps_the_order(large: tuple[PairDistances, Calibrat
     again = Calibration.load(tmp_path)
     assert again == large[1]
     assert list(again.points) == list(large[1].points)
+
+
+# As the first release wrote it.
+RATES = """
+  "fmr": {"value": 0.08, "low": 0.05, "high": 0.12, "errors": 8, "pairs": 100},
+  "fnmr": {"value": 0.1, "low": 0.0, "high": 0.25, "errors": 1, "pairs": 10},
+  "expected_fmr": {"low": 0.01, "high": 0.2}, "expected_fnmr": {"low": 0.0, "high": 0.4}"""
+FORMAT_1 = """{"format": 1, "points": {
+  "eer": {"name": "eer", "threshold": 0.5, "target_fmr": null, RATES},
+  "fmr_1e-1": {"name": "fmr_1e-1", "threshold": 0.5, "target_fmr": 0.1, RATES}}, "default": "fmr_1e-1",
+  "refused": {"fmr_1e-2": "FMR 0.01 needs more."}, "slope": 2.5, "intercept": 1.5, "eer": 0.09, "identities": 8,
+  "images": 32, "confidence": 0.95, "conservative": false, "caution": ""}""".replace("RATES", RATES)
+
+
+def test_a_file_of_the_first_release_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text(FORMAT_1)
+    calibration = Calibration.load(tmp_path)
+    assert calibration.point() == calibration.points["fmr_1e-1"]
+    assert calibration.default_in_words == "The default operating point is fmr_1e-1."
+    assert calibration.point("eer").fnmr.high == 0.25
+    file.write_text(FORMAT_1.replace('"default": "fmr_1e-1",', ""))
+    with pytest.raises(ModelError, match="does not hold the right values"):
+        Calibration.load(tmp_path)
+    file.write_text(FORMAT_1.replace('"format": 1', '"format": 3'))
+    with pytest.raises(ModelError, match=r"has format 3; .* reads format 1 and 2\. Use the version that wrote it"):
+        Calibration.load(tmp_path)
 
 
 @pytest.mark.parametrize(

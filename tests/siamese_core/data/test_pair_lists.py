@@ -207,7 +207,7 @@ def peak():
 
 none = Rate(0.0, 0.0, 0.0, 0, 1)
 point = OperatingPoint("eer", 1.0, None, none, none, Interval(0.0, 1.0), Interval(0.0, 1.0))
-calibration = Calibration({"eer": point}, "eer", {}, 1.0, 1.0, 0.1, 1, 1, 0.95, False, "")
+calibration = Calibration({"eer": point}, "eer", "eer", {}, 1.0, 1.0, 0.1, 1, 1, 0.95, False, "")
 start = peak()
 listed = read_pairs(Path(sys.argv[1]), Path(sys.argv[2]))
 read = peak()

@@ -170,7 +170,7 @@ def test_the_card_says_what_is_to_be_known(measured: Measured) -> None:
     refused = {"fmr_1e-5": "needs more identities"}
     calibration = replace(measured.challenger.calibration, refused=refused, caution="Few have most.")
     card = measured.card(calibration=calibration)
-    assert card.startswith(f"# letters\n\n{verdict(evaluation)}\n\n## What it is\n")
+    assert card.startswith(f"# letters\n\n{verdict(evaluation, calibration)}\n\n## What it is\n")
     assert evaluation.champion
     assert evaluation.champion.comparison
     point = evaluation.champion.points[evaluation.default]

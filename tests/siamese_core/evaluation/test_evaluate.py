@@ -137,7 +137,7 @@ def test_a_file_without_a_number_is_read_and_one_without_figures_is_refused(meas
 def test_the_report_says_the_verdict(measured: Measured) -> None:
     page = measured.page("a <model> & more")
     assert "a &lt;model&gt; &amp; more: verification report" in page
-    assert f'<p class="verdict">{verdict(measured.evaluation)}</p>' in page
+    assert f'<p class="verdict">{verdict(measured.evaluation, measured.calibration)}</p>' in page
     curves = measured.evaluation.model.curves
     assert len(curves.thresholds) == len(curves.fnmr_low) == len(curves.fnmr_high) == len(curves.fmr)
 

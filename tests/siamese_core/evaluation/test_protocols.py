@@ -25,6 +25,7 @@ CALIBRATION = Calibration(
         "fmr_1e-1": OperatingPoint("fmr_1e-1", 0.3, 0.1, NONE, NONE, ANY, ANY),
     },
     default="fmr_1e-1",
+    configured="fmr_1e-1",
     refused={},
     slope=1.0,
     intercept=1.0,

@@ -23,7 +23,7 @@ def distances_of(separation: float, identities: int = 12, images: int = 4) -> Pa
 
 
 def calibration(slope: float, intercept: float) -> Calibration:
-    return Calibration({}, "eer", {}, slope, intercept, 0.1, 12, 48, 0.95, False, "")
+    return Calibration({}, "eer", "eer", {}, slope, intercept, 0.1, 12, 48, 0.95, False, "")
 
 
 def test_every_pair_is_in_one_group_and_shares_are_balanced_counts() -> None:

@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from scipy.stats import norm
 
+from siamese_cli.show import Facts, describe
 from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult
 from siamese_core.report.charts import det_chart, roc_chart
 from siamese_core.report.explorer import knots
@@ -148,8 +149,25 @@ def test_shares_have_two_digits_however_small() -> None:
 
 
 def test_the_verdict_names_the_target_where_there_is_one(full: Sample) -> None:
-    assert "consistent with its target of 1%," in verdict(full.evaluation)
-    assert "target" not in verdict(replace(full.evaluation, default="eer"))
+    assert "consistent with its target of 1%," in verdict(full.evaluation, full.calibration)
+    assert "target" not in verdict(replace(full.evaluation, default="eer"), full.calibration)
+
+
+@pytest.mark.parametrize("default", [None, "eer"])
+def test_a_refused_default_is_told_first_wherever_the_result_is(full: Sample, default: str | None) -> None:
+    calibration = replace(
+        full.calibration, default=default, configured="fmr_1e-4", refused={"fmr_1e-4": "It needs 448 identities."}
+    )
+    refused = replace(full, calibration=calibration, evaluation=replace(full.evaluation, default=default))
+    words = calibration.default_in_words
+    assert verdict(refused.evaluation, calibration).startswith(f"{words} At ")
+    assert Reader(refused.page()).text.count(words) == 2  # the verdict and a notice beside the operating points
+    assert "## What it is\n" in refused.card()
+    assert refused.card().replace("\\", "").count(words) == 2
+    shown = describe(Facts("letters", calibration, refused.evaluation, {}))
+    assert f"  {words}\n" in shown
+    assert ("at eer, the default\n" in shown) == (default == "eer")
+    assert "None" not in Reader(refused.page()).text + refused.card() + shown
 
 
 def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample) -> None:
