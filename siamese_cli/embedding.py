@@ -8,7 +8,7 @@ import numpy as np
 from siamese_cli.models import load_verifier
 from siamese_core.arrays import Embeddings
 from siamese_core.data.images import load_image
-from siamese_core.data.ingest import list_files
+from siamese_core.data.ingest import image_files
 from siamese_core.errors import DataError, UnreadableImageError
 from siamese_core.progress import track
 from siamese_core.verifier import Verifier
@@ -66,7 +66,7 @@ def embed_readable(verifier: Verifier, files: Sequence[Path]) -> tuple[list[Path
 
 
 def _files(item: Path) -> list[Path]:
-    return [item / file.path for file in list_files(item)] if item.is_dir() else [item]
+    return image_files(item) if item.is_dir() else [item]
 
 
 def _write(output: Path, paths: list[str], embeddings: np.ndarray) -> None:

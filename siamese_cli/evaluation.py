@@ -6,7 +6,7 @@ from pathlib import Path
 from siamese_cli.embedding import embed_readable
 from siamese_cli.models import load_verifier
 from siamese_cli.output import Answer
-from siamese_core.data.ingest import list_files
+from siamese_core.data.ingest import image_files
 from siamese_core.data.pair_lists import read_pairs
 from siamese_core.errors import DataError
 from siamese_core.evaluation.one_shot_tasks import OneShotResult
@@ -56,8 +56,7 @@ def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
     """
     if way < 2:
         raise DataError(f"--one-shot is {way}, but a task needs at least 2 identities.")
-    files = [root / file.path for file in list_files(root)]
-    paths, failed, embeddings = embed_readable(load_verifier(model), files)
+    paths, failed, embeddings = embed_readable(load_verifier(model), image_files(root))
     result = measure_one_shot(embeddings, [path.relative_to(root).as_posix() for path in paths], way)
     unreadable = list(map(str, failed))
     return Answer({"root": root, **asdict(result), "unreadable": unreadable}, _one_shot_lines(root, result, unreadable))

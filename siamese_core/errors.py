@@ -21,6 +21,10 @@ class UnreadableImageError(DataError):
     """One image cannot be decoded; the message is the reason, without the file's name."""
 
 
+class NotAnImageError(UnreadableImageError):
+    """The content is of no known image format."""
+
+
 class ModelError(SiameseError):
     """A model is missing or its files do not fit together."""
 

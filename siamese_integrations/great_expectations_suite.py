@@ -45,7 +45,7 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     source = context.data_sources.add_pandas("manifest")
     pairable = identities[identities["images"] >= 2]
     suites: list[tuple[str, pd.DataFrame, Iterator[_Rule]]] = [
-        ("files", manifest.table.assign(label=_file_labels(manifest)), _file_rules(config)),
+        ("files", _labelled_files(manifest), _file_rules(config)),
         ("images", images, _image_rules(config)),
         ("identities", identities, _identity_rules()),
         ("pairable identities", pairable, _pairable_rules(config, len(identities))),
@@ -76,13 +76,16 @@ def _file_rules(config: ValidationConfig) -> Iterator[_Rule]:
         (gxe.ExpectColumnValuesToBeUnique(column="path"), "every file is listed once"),
     ):
         yield _Rule(expectation, "error", title, "The manifest was not made by this version; run ingest again.")
-    shares: dict[_Level, float] = {"error": config.min_decodable, "warning": config.warn_decodable}
-    for level, share in shares.items():
+    shares: dict[_Level, tuple[str, float]] = {
+        "error": ("min_decodable", config.min_decodable),
+        "warning": ("warn_decodable", config.warn_decodable),
+    }
+    for level, (setting, share) in shares.items():
         yield _Rule(
             gxe.ExpectColumnValuesToBeInSet(column="status", value_set=["ok"], mostly=share),
             level,
             f"at least {share:.0%} of the files are readable images",
-            "Repair or remove these files; their reasons are in the quarantine table.",
+            f"Repair or remove these files (their reasons are in the quarantine table), or lower validation.{setting}.",
         )
 
 
@@ -158,6 +161,7 @@ def _observed(details: dict[str, Any], passed: bool) -> str:
     return f"{value:,}" if isinstance(value, int) else "as expected" if passed else str(value)
 
 
-def _file_labels(manifest: Manifest) -> pd.Series:
-    table = manifest.table
-    return table["path"].where(table["status"] == "ok", table["path"] + ": " + table["reason"])
+def _labelled_files(manifest: Manifest) -> pd.DataFrame:
+    files = manifest.judged
+    reasons = files["path"] + ": " + files["reason"]
+    return files.assign(label=files["path"].where(files["status"] == "ok", reasons))

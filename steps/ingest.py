@@ -38,7 +38,8 @@ def ingest(
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
     count = result.manifest.summary()
     logger.info(
-        f"{count['images']:,} images of {count['identities']:,} identities, {count['quarantined']:,} files quarantined"
+        f"{count['images']:,} images of {count['identities']:,} identities, "
+        f"{count['quarantined']:,} files quarantined, {count['ignored']:,} ignored"
     )
     if result.reused:
         logger.info(f"{result.reused:,} files have not changed and were not read again")

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
-from siamese_core.errors import UnreadableImageError, first_line
+from siamese_core.errors import NotAnImageError, UnreadableImageError, first_line
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
 
@@ -65,11 +65,11 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
         UnreadableImageError: The bytes are empty, not an image, truncated, or have too many pixels.
     """
     if not data:
-        raise UnreadableImageError("empty file (0 bytes)")
+        raise NotAnImageError("empty file (0 bytes)")
     try:
         return _decode(data, config)
     except UnidentifiedImageError:
-        raise UnreadableImageError("not an image in a known format (" + ", ".join(FORMATS) + ")") from None
+        raise NotAnImageError("not an image in a known format (" + ", ".join(FORMATS) + ")") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError("too large: a decompression bomb") from None
     except UnreadableImageError:

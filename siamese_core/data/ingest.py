@@ -21,6 +21,7 @@ import pandas as pd
 from siamese_core.arrays import Indices, Pixels
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import ImageConfig
+from siamese_core.data.ignored import ignored
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.quarantine import Row, printable, read_or_quarantine
 from siamese_core.data.store import ImageStore, write_store
@@ -155,6 +156,15 @@ def list_files(data_dir: Path) -> list[FileEntry]:
     return sorted(files, key=lambda file: file.path.split("/"))
 
 
+def image_files(folder: Path) -> list[Path]:
+    """List the files below a folder but those that systems and tools leave beside images, sorted.
+
+    Raises:
+        DataError: There is no such folder, or it cannot be listed.
+    """
+    return [folder / file.path for file in list_files(folder) if not ignored(file.path)]
+
+
 def _refuse(error: OSError) -> NoReturn:
     raise DataError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
 
@@ -223,5 +233,5 @@ def _read_all(
 
 
 def _examples(manifest: Manifest, count: int = 5) -> str:
-    rows = manifest.quarantined.head(count)
+    rows = pd.concat([manifest.quarantined, manifest.ignored]).head(count)
     return "\n".join(f"  {path}: {reason}" for path, reason in zip(rows["path"], rows["reason"], strict=True))

@@ -23,8 +23,8 @@ COLUMNS = {
     "format": "str",
     "brightness": "float64",  # mean of the prepared pixels, 0 to 255
     "contrast": "float64",  # their standard deviation
-    "status": "str",  # ok | quarantined
-    "reason": "str",  # why it is quarantined
+    "status": "str",  # ok | quarantined | ignored
+    "reason": "str",  # why it is quarantined or ignored
 }
 
 
@@ -41,12 +41,25 @@ class Manifest:
     @property
     def ok(self) -> pd.DataFrame:
         """The readable images; row i is image i of the image store."""
-        return self.table[self.table["status"] == "ok"].reset_index(drop=True)
+        return self._with("ok")
 
     @property
     def quarantined(self) -> pd.DataFrame:
         """The files that cannot be used, each with its reason."""
-        return self.table[self.table["status"] == "quarantined"].reset_index(drop=True)
+        return self._with("quarantined")
+
+    @property
+    def ignored(self) -> pd.DataFrame:
+        """The files beside the images, such as thumbnails and annotations, each with the rule that it falls under."""
+        return self._with("ignored")
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The files that are images or should be: readable and quarantined ones."""
+        return self.table[self.table["status"] != "ignored"].reset_index(drop=True)
+
+    def _with(self, status: str) -> pd.DataFrame:
+        return self.table[self.table["status"] == status].reset_index(drop=True)
 
     def sha256(self) -> str:
         """A hash of paths, contents and verdicts."""
@@ -64,7 +77,7 @@ class Manifest:
         return cls(read_table(folder / "manifest.parquet"))
 
     def summary(self) -> dict[str, Any]:
-        """Counts of files, images, identities and quarantined files."""
+        """Counts of files, images, identities, and of quarantined and ignored files."""
         images = self.ok
         per_identity = images.groupby("identity").size()
         return {
@@ -73,6 +86,7 @@ class Manifest:
             "identities": len(per_identity),
             "singletons": int((per_identity == 1).sum()),
             "quarantined": len(self.quarantined),
+            "ignored": len(self.ignored),
             "images_per_identity_median": float(np.median(per_identity)) if len(per_identity) else 0.0,
         }
 

@@ -1,4 +1,7 @@
-"""The verdict on one file: `ok`, or quarantined with the reason. Most reasons come from `images.decode_image`."""
+"""The verdict on one file: `ok`, or ignored or quarantined with the reason.
+
+Most reasons of the quarantine come from `images.decode_image`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Any
 
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
+from siamese_core.data.ignored import ignored, sidecar
 from siamese_core.data.images import decode_image, read_file
-from siamese_core.errors import UnreadableImageError
+from siamese_core.errors import NotAnImageError, UnreadableImageError
 
 # Columns of the manifest.
 Row = dict[str, Any]
@@ -29,21 +33,30 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
     """
     row: Row = {"identity": "", "path": printable(path), "sha256": "", "bytes": 0, "width": 0, "height": 0}
     row |= {"mode": "", "format": "", "brightness": 0.0, "contrast": 0.0, "status": "quarantined", "reason": ""}
+    if rule := ignored(path):
+        return row | {"status": "ignored", "reason": rule}, None
+    data = b""
     try:
-        row["identity"] = _identity(path)
+        _check_name(path)
         data = read_file(data_dir / path)
         row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        row["identity"] = _identity(path)
         image = decode_image(data, config)
     except UnreadableImageError as error:
-        return row | {"reason": str(error)}, None
+        beside = isinstance(error, NotAnImageError) or "/" not in path
+        rule = sidecar(path, data) if beside else None
+        return row | ({"status": "ignored", "reason": rule} if rule else {"reason": str(error)}), None
     row |= {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}
     row |= {"brightness": float(image.pixels.mean()), "contrast": float(image.pixels.std())}
     return row | {"status": "ok"}, image.pixels
 
 
-def _identity(path: str) -> str:
+def _check_name(path: str) -> None:
     if printable(path) != path:
         raise UnreadableImageError("its name is not valid UTF-8")
+
+
+def _identity(path: str) -> str:
     identity, _, _ = path.rpartition("/")
     if not identity:
         raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")

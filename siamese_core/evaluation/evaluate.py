@@ -84,7 +84,7 @@ class Evaluation:
         impostor_pairs: Impostor pairs compared.
         impostor_total: How many impostor pairs there are.
         confidence: Level of the intervals.
-        failure_to_acquire: Quarantined files as a share of all files.
+        failure_to_acquire: Quarantined files as a share of all that are images or should be.
         worst_false_matches: (row, row, distance) of the nearest impostor pairs.
         worst_false_non_matches: (row, row, distance) of the farthest genuine pairs.
         figures: Figures without an operating point.
@@ -204,7 +204,7 @@ def evaluate_verifier(
         impostor_pairs=len(distances.impostor),
         impostor_total=test.pairs.impostor_total,
         confidence=config.confidence,
-        failure_to_acquire=len(data.manifest.quarantined) / len(data.manifest.table),
+        failure_to_acquire=len(data.manifest.quarantined) / len(data.manifest.judged),
         worst_false_matches=_extreme(test.images.rows, test.pairs.impostor, distances.impostor, nearest=True),
         worst_false_non_matches=_extreme(test.images.rows, test.pairs.genuine, distances.genuine, nearest=False),
         figures=_figures(embeddings, test, distances, calibration),

@@ -25,11 +25,12 @@ def data_page(checks: list[Check], manifest: Manifest, store: ImageStore) -> str
     view = {
         "verdict": _verdict(checks),
         "counts": f"{summary['images']:,} images of {summary['identities']:,} identities; "
-        f"{summary['quarantined']:,} files quarantined.",
+        f"{summary['quarantined']:,} files quarantined, {summary['ignored']:,} ignored.",
         "checks": [(check, _outcome(check)) for check in checks],
         "most_examples": _MOST_EXAMPLES,
         "sizes": _sizes(manifest),
         "sample": data_uri(_sample(manifest, store), "png"),
+        "ignored": _ignored(manifest),
     }
     return html_page("data.html.j2", "Data report", view | quarantine(manifest))
 
@@ -39,6 +40,13 @@ def quarantine(manifest: Manifest) -> dict[str, Any]:
     bad = manifest.quarantined
     more = f"{len(bad) - _MOST_FILES:,}" if len(bad) > _MOST_FILES else ""
     return {"files": bad[["path", "reason"]].head(_MOST_FILES).to_numpy().tolist(), "more": more}
+
+
+def _ignored(manifest: Manifest) -> list[list[str]]:
+    """Rules with their numbers of files and an example, most frequent first."""
+    rules = manifest.ignored.groupby("reason")["path"].agg(["size", "first"]).reset_index()
+    rules = rules.sort_values("size", ascending=False, kind="stable").head(_MOST_FILES)
+    return [[rule, f"{count:,}", path] for rule, count, path in rules.itertuples(index=False)]
 
 
 def _verdict(checks: list[Check]) -> Badge:
