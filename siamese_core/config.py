@@ -21,7 +21,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Steps = Annotated[int, Field(ge=1, le=10_000_000)]
-Rank = Annotated[int, Field(ge=1, le=10_000)]
+# Up to the most images of an identity in a batch, less one.
+Rank = Annotated[int, Field(ge=1, le=9_999)]
 
 # What ends the name of a file, a URI of the registry or a line.
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
