@@ -56,7 +56,7 @@ def promote(name: str, version: str | None) -> Answer:
         with registry():
             from siamese_integrations.mlflow_registry import promote
 
-            promote(model.name, number, "promoted by hand")
+            promote(model.name, number, "by hand")
     except ModelError as error:
         raise ModelError(f"{model.uri} cannot be promoted: {error}") from error
     return Answer({"champion": number}, f"{model.name}: version {number} is the champion")
@@ -81,7 +81,7 @@ def rollback(name: str) -> Answer:
         now = next((version for version in others if int(version) < int(was)), None)
         if now is None:
             raise ModelError(f"{name} version {was} is the oldest champion; name one with `siamese promote`.")
-        promote(name, now, f"rolled back by hand from version {was}")
+        promote(name, now, f"by hand: rolled back from version {was}")
     return Answer({"champion": now, "was": was}, f"{name}: version {now} is the champion again, instead of {was}")
 
 

@@ -88,7 +88,7 @@ def standing(point: PointResult) -> Badge:
     """Compare a target with the interval of the realised FMR; no words where there is no target."""
     if point.target_fmr is None:
         return Badge("", "")
-    if point.fmr.low > point.target_fmr:
+    if point.above_target:
         return Badge("bad", "above target")
     return Badge("good", "in interval") if point.target_fmr <= point.fmr.high else Badge("warn", "below target")
 

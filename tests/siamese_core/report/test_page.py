@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from scipy.stats import norm
 
 from siamese_cli.show import Facts, describe
-from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult
+from siamese_core.evaluation.results import ChampionResult, Comparison, Difference, PointResult
 from siamese_core.report.charts import det_chart, roc_chart
 from siamese_core.report.explorer import knots
 from siamese_core.report.render import read_asset
@@ -174,14 +174,18 @@ def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample
     model, points = full.evaluation.model, {"fmr_1e-7": full.evaluation.model.points["eer"]}
 
     def section(comparison: Comparison | None) -> str:
-        champion = ChampionResult("3", comparison, points | {"eer": model.points["eer"]})
+        champion = ChampionResult("3", "eer", comparison, points | {"eer": model.points["eer"]})
         page = replace(full, evaluation=replace(full.evaluation, champion=champion)).page()
         return page[page.index('<section id="champion">') :].split("</section>")[0]
 
-    assert "measurably better" in section(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
-    assert section(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
-    assert "measurably worse" in section(Comparison(0.04, 0.03, 0.005, 0.015, 0.95))
-    assert "within the noise" in section(Comparison(0.03, 0.03, -0.1, 0.1, 0.95))
+    better, worse = Difference(0.02, 0.03, -0.015, -0.005), Difference(0.04, 0.03, 0.005, 0.015)
+    mixed = section(Comparison(better, 0.01, Difference(0.03, 0.03, -0.1, 0.1), worse, 0.95))
+    badges = re.findall(r'<strong class="badge (\w+)">([^<]*)</strong>', mixed)
+    assert badges == [("good", "measurably better"), ("warn", "equal"), ("bad", "measurably worse")]
+    for words in ("FNMR at FMR 0.01", "FMR at the default operating point", "-1.50% to -0.50%", "4.00%"):
+        assert words in mixed
+    assert mixed.count("<tr>") == 2 + 4
+    assert section(Comparison(better, None, None, None, 0.95)).count("<tr>") == 2 + 2
     assert "not comparable" in section(None)
 
 
