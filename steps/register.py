@@ -53,7 +53,7 @@ def register(
     lineage = origin(manifest)
     card = model_card(evaluation, calibrated, encoder, data, Origin(model_name, lineage))
     tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
-    tags |= {"default_operating_point": calibrated.default or "none"}
+    tags |= {"test_pairs": evaluation.test_pairs, "default_operating_point": calibrated.default or "none"}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "verifier"
         verifier.save(folder)

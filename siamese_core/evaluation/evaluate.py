@@ -96,6 +96,8 @@ class Evaluation:
         pairs: On the pairs that the user listed; None where there are none.
         one_shot: By one-shot tasks; None where they were not asked for.
         champion: Beside the champion of the moment; None where there was none.
+        test_pairs: Name of the test pairs: figures of models with the same ones can be compared; empty in a file of the
+            first release.
         folds: Number of folds in which the same identities set the thresholds; 0 where others set them.
     """
 
@@ -121,6 +123,7 @@ class Evaluation:
     pairs: PairsResult | None = None
     one_shot: OneShotResult | None = None
     champion: ChampionResult | None = None
+    test_pairs: str = ""
     folds: int = 0
 
     def save(self, folder: Path) -> None:
@@ -228,6 +231,7 @@ def evaluate_verifier(
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
         champion=compare_with_champion(contender, champion, data, test) if champion else None,
+        test_pairs=test.name_of_pairs(data.manifest.ok["sha256"].tolist()),
         folds=config.folds,
     )
 

@@ -13,12 +13,13 @@ from markdown_it import MarkdownIt
 from scipy.stats import norm
 
 from siamese_cli.show import Facts, describe
+from siamese_core.calibration.expected_rates import Interval
 from siamese_core.evaluation.results import ChampionResult, Comparison, Difference, PointResult
 from siamese_core.report.charts import det_chart, roc_chart
 from siamese_core.report.explorer import knots
 from siamese_core.report.render import read_asset
 from siamese_core.report.svg import Frame, Mark, deviate_axis, dots, linear_axis, log_axis, thin
-from siamese_core.report.wording import few_errors, share, standing, verdict
+from siamese_core.report.wording import few_errors, promise, share, standing, verdict
 from tests.siamese_core.report_sample import HOSTILE, Sample, rate, sample
 
 SECTIONS = ["points", "threshold", "curves", "promises", "figures", "comparison", "worst", "slices", "robustness"]
@@ -141,6 +142,30 @@ def test_a_target_stands_in_above_or_below_the_interval(errors: int, target: flo
 
 def test_no_target_no_badge(full: Sample) -> None:
     assert standing(full.evaluation.model.points["eer"]) == ("", "")
+
+
+@pytest.mark.parametrize("errors", [10, 400, 520, 3000])
+@pytest.mark.parametrize("expected", [Interval(0.0, 0.05), Interval(0.2, 0.3)])
+def test_a_rate_has_one_verdict(full: Sample, errors: int, expected: Interval) -> None:
+    """An FMR above its target may lie where calibration expected it: red and green on one figure say nothing."""
+    points = {name: replace(p, fmr=rate(errors, 50_000)) for name, p in full.evaluation.model.points.items()}
+    stated = {
+        name: replace(p, expected_fmr=expected, expected_fnmr=expected) for name, p in full.calibration.points.items()
+    }
+    evaluation = replace(full.evaluation, model=replace(full.evaluation.model, points=points))
+    page = replace(full, evaluation=evaluation, calibration=replace(full.calibration, points=stated)).page()
+    tile = re.findall(r'<span>FMR</span>.*?badge (\w+)">([^<]*)', page, re.DOTALL)[0]
+    table = page[page.index('<section id="points">') :].split("</section>")[0]
+    rows = [row for row in table.split("<tr>") if 'data-label="FMR on test"' in row]
+    assert len(rows) == len(points)
+    for name, row in zip(points, rows, strict=True):
+        fmr, fnmr = row.split("</tr>")[0].split('data-label="FNMR on test"')
+        point = points[name]
+        badges = re.findall(r'badge (\w+)">([^<]*)', fmr)
+        assert badges == [standing(point) if point.target_fmr else promise(expected, point.fmr)]
+        assert len(re.findall("badge", fnmr)) == 1
+        if name == full.evaluation.default:
+            assert badges == [tile]
 
 
 def test_shares_have_two_digits_however_small() -> None:
