@@ -331,10 +331,27 @@ class EvaluationConfig:
 
 @section("promotion")
 class PromotionConfig:
-    """The gate between a challenger and the champion."""
+    """The gate between a challenger and the champion.
+
+    Whatever is set here, it lets nothing pass without a default operating point, with a default whose FMR on test
+    identities is measurably above its target, or with a looser default than the champion's.
+    """
 
     max_eer_increase: Fraction = 0.0
     """Largest amount by which the challenger's EER may exceed the champion's on the same test pairs."""
+    max_fnmr_increase: Fraction = 0.0
+    """Largest amount by which the challenger's FNMR may measurably exceed the champion's, both at the FMR that is the
+    target of the champion's default operating point, on the same test pairs."""
+    max_fmr_increase: Fraction = 0.0
+    """Largest amount by which the challenger's FMR at its default operating point may measurably exceed the champion's
+    at its own, on the same test pairs. Up to the champion's target it may in any case: so much its callers accepted."""
+    max_eer: Fraction | None = None
+    """Highest EER of a champion, the first one included; any where it is not set."""
+    max_fnmr: Fraction | None = None
+    """Highest FNMR of a champion at its default operating point, the first one included; any where it is not set."""
+    must_beat: Annotated[tuple[Literal["raw_pixels", "pca"], ...], Field(max_length=2)] = ("raw_pixels",)
+    """Baselines whose EER a champion must be below, the first one included: `raw_pixels`, and `pca` for principal
+    components."""
 
 
 def operating_point_name(fmr: float) -> str:

@@ -133,7 +133,7 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
 
 def promote(name: str, model_version: str, reason: str) -> None:
     """Make a version the champion, and note when and why."""
-    _note(name, model_version, f"promoted: {reason}")
+    _note(name, model_version, f"promoted {reason}")
     client = MlflowClient()
     client.set_model_version_tag(name, model_version, "promoted_at", datetime.now(UTC).isoformat(timespec="seconds"))
     client.set_registered_model_alias(name, CHAMPION, model_version)
@@ -141,7 +141,7 @@ def promote(name: str, model_version: str, reason: str) -> None:
 
 def reject(name: str, model_version: str, reason: str) -> None:
     """Leave the champion as it is, and note why."""
-    _note(name, model_version, f"rejected: {reason}")
+    _note(name, model_version, f"rejected {reason}")
 
 
 def _note(name: str, model_version: str, decision: str) -> None:

@@ -14,9 +14,10 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
+from siamese_core.evaluation.comparison import Contender, compare_with_champion
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.held_out import HeldOut
-from siamese_core.evaluation.promotion import compare_with_champion, decide
+from siamese_core.evaluation.promotion import decide
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.network.embedding import RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
@@ -47,11 +48,12 @@ def register(
     """Register the challenger, and promote it if it is not worse than the champion."""
     data, verifier = Dataset(manifest, store, split), Verifier(encoder, calibrated)
     champion = _beside_champion(evaluation.champion, verifier, data, calibration, model_name, seed)
-    decision = decide(champion, promotion, model_name)
     evaluation = replace(evaluation, champion=champion)
+    decision = decide(evaluation, promotion, model_name)
     lineage = origin(manifest)
     card = model_card(evaluation, calibrated, encoder, data, Origin(model_name, lineage))
     tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
+    tags |= {"test_pairs": evaluation.test_pairs, "default_operating_point": calibrated.default or "none"}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "verifier"
         verifier.save(folder)
@@ -60,8 +62,8 @@ def register(
         version = mlflow_registry.register(model_name, folder, card, tags)
     conclude = mlflow_registry.promote if decision.promote else mlflow_registry.reject
     conclude(model_name, version, decision.reason)
-    state = "champion" if decision.promote else "challenger"
-    logger.info(f"{model_name} version {version} is the {state}: {decision.reason}")
+    verdict = "promoted" if decision.promote else "rejected"
+    logger.info(f"{model_name} version {version}: {verdict} {decision.reason}")
     return version
 
 
@@ -83,4 +85,5 @@ def _beside_champion(
         return None
     test = HeldOut.of(data, config.parts[1], config, seed)
     distances = test.distances(RowEmbedder(verifier.encoder, data.store.images))
-    return compare_with_champion(distances, champion, data, test)
+    challenger = Contender(distances, verifier.calibration.default_threshold)
+    return compare_with_champion(challenger, champion, data, test)

@@ -18,7 +18,8 @@ _name = click.argument("name", metavar="NAME")
 def history(name: str) -> Answer:
     """List the versions of the registered model NAME.
 
-    The newest comes first, each with its aliases, its equal error rate and the reason why it was promoted or not.
+    The newest comes first, each with its aliases, its equal error rate and the reason why it was promoted or not. Error
+    rates are compared with the last version before it that was measured on the same test pairs, where there is one.
     """
     name = registered_name(name)
     with registry():
@@ -31,11 +32,14 @@ def history(name: str) -> Answer:
                 "aliases": ", ".join(version.aliases),
                 "decision": version.tags.get("promotion", ""),
                 "test_eer": version.tags.get("test_eer", ""),
+                "test_pairs": version.tags.get("test_pairs", ""),
+                "default_operating_point": version.tags.get("default_operating_point", ""),
             }
             for version in versions(name)
         ]
     if not rows:
         raise ModelError(f"There is no registered model {name}.")
+    rows = [row | _beside_earlier(row, rows[place + 1 :]) for place, row in enumerate(rows)]
     return Answer(rows, "\n".join(map(_version_lines, rows)))
 
 
@@ -56,7 +60,7 @@ def promote(name: str, version: str | None) -> Answer:
         with registry():
             from siamese_integrations.mlflow_registry import promote
 
-            promote(model.name, number, "promoted by hand")
+            promote(model.name, number, "by hand")
     except ModelError as error:
         raise ModelError(f"{model.uri} cannot be promoted: {error}") from error
     return Answer({"champion": number}, f"{model.name}: version {number} is the champion")
@@ -81,10 +85,29 @@ def rollback(name: str) -> Answer:
         now = next((version for version in others if int(version) < int(was)), None)
         if now is None:
             raise ModelError(f"{name} version {was} is the oldest champion; name one with `siamese promote`.")
-        promote(name, now, f"rolled back by hand from version {was}")
+        promote(name, now, f"by hand: rolled back from version {was}")
     return Answer({"champion": now, "was": was}, f"{name}: version {now} is the champion again, instead of {was}")
 
 
+def _beside_earlier(row: dict[str, str], earlier: list[dict[str, str]]) -> dict[str, str]:
+    """The newest of the earlier versions with the same test pairs, and how much higher the EER is than its."""
+    same = (other for other in earlier if row["test_pairs"] and other["test_pairs"] == row["test_pairs"])
+    if (other := next(same, None)) is None:
+        return {"compared_with": "", "eer_difference": ""}
+    return {
+        "compared_with": other["version"],
+        "eer_difference": f"{float(row['test_eer']) - float(other['test_eer']):+.6f}",
+    }
+
+
 def _version_lines(row: dict[str, str]) -> str:
-    eer = f"EER {float(row['test_eer']):.2%}" if row["test_eer"] else ""
-    return f"{row['version']:>4}  {row['made']}  {row['aliases']:<22} {eer}\n      {row['decision']}"
+    return f"{row['version']:>4}  {row['made']}  {row['aliases']:<22} {_eer(row)}\n      {row['decision']}"
+
+
+def _eer(row: dict[str, str]) -> str:
+    if not row["test_eer"]:
+        return ""
+    eer = f"EER {float(row['test_eer']):.2%}"
+    if other := row["compared_with"]:
+        return f"{eer}, {float(row['eer_difference']):+.2%} against version {other} on the same test pairs"
+    return f"{eer}, no earlier version has its test pairs" if row["test_pairs"] else f"{eer}, test pairs not recorded"

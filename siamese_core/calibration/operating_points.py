@@ -116,6 +116,11 @@ class Calibration:
         return {name: Threshold(point.threshold, point.target_fmr) for name, point in self.points.items()}
 
     @property
+    def default_threshold(self) -> Threshold | None:
+        """The threshold that is used when no operating point is asked for; None where one must be named."""
+        return self.thresholds[self.default] if self.default else None
+
+    @property
     def reference(self) -> OperatingPoint:
         """The point of pictures and groups: the default one, or that of the EER where there is none."""
         return self.points[self.default or "eer"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from siamese_core.arrays import Indices
-from siamese_core.artifact import read_record, write_record
+from siamese_core.artifact import Values, read_record, write_record
 from siamese_core.calibration.operating_points import Calibration, Threshold, choose_thresholds, why_unsupported
 from siamese_core.config import CalibrationConfig, EvaluationConfig, operating_point_name
 from siamese_core.data.dataset import Dataset
@@ -21,12 +21,12 @@ from siamese_core.data.pair_lists import PairList
 from siamese_core.devices import choose_device
 from siamese_core.evaluation.baselines import BLOCK, ImageEmbedder, pixel_vectors, principal_components
 from siamese_core.evaluation.champion import Champion
+from siamese_core.evaluation.comparison import Contender, compare_with_champion
 from siamese_core.evaluation.cross_fitting import cross_fitted
 from siamese_core.evaluation.embedding_map import embedding_map
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.image_groups import image_groups
 from siamese_core.evaluation.one_shot_tasks import OneShotResult, measure_one_shot
-from siamese_core.evaluation.promotion import compare_with_champion
 from siamese_core.evaluation.protocols import PairsResult, measure_pairs, measure_points, point_result
 from siamese_core.evaluation.reliability import reliability
 from siamese_core.evaluation.results import (
@@ -54,7 +54,7 @@ from siamese_core.verifier import Verifier
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _CURVE_POINTS = 400
 _HISTOGRAM_BINS = 100
 _WORST = 8
@@ -96,6 +96,8 @@ class Evaluation:
         pairs: On the pairs that the user listed; None where there are none.
         one_shot: By one-shot tasks; None where they were not asked for.
         champion: Beside the champion of the moment; None where there was none.
+        test_pairs: Name of the test pairs: figures of models with the same ones can be compared; empty in a file of the
+            first release.
         folds: Number of folds in which the same identities set the thresholds; 0 where others set them.
     """
 
@@ -121,6 +123,7 @@ class Evaluation:
     pairs: PairsResult | None = None
     one_shot: OneShotResult | None = None
     champion: ChampionResult | None = None
+    test_pairs: str = ""
     folds: int = 0
 
     def save(self, folder: Path) -> None:
@@ -129,8 +132,8 @@ class Evaluation:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read `evaluation.json`."""
-        return read_record(cls, folder / "evaluation.json", _FORMAT)
+        """Read `evaluation.json`; models of the first release have format 1."""
+        return read_record(cls, folder / "evaluation.json", _FORMAT, {1: _of_format_1})
 
     @property
     def reference(self) -> str:
@@ -159,6 +162,17 @@ class Evaluation:
         """The figures by name, with the number of identities and pairs."""
         pairs = {"genuine_pairs": self.genuine_pairs, "impostor_pairs": self.impostor_pairs}
         return self.metrics() | pairs | {"identities": self.identities}
+
+
+def _of_format_1(values: Values) -> Values:
+    """Values of today; format 1 compared the EERs alone, and did not tell the champion's default."""
+    if not (champion := values.get("champion")):
+        return values
+    if was := champion["comparison"]:
+        eer = {"challenger": was["challenger_eer"], "champion": was["champion_eer"]}
+        eer |= {"low": was["low"], "high": was["high"]}
+        was = {"eer": eer, "fixed_fmr": None, "fnmr": None, "fmr": None, "confidence": was["confidence"]}
+    return values | {"champion": champion | {"default": None, "comparison": was}}
 
 
 def evaluate_verifier(
@@ -192,6 +206,7 @@ def evaluate_verifier(
     embeddings, distances = embedder(test.images.rows), test.distances(embedder)
     logger.info("measuring the verifier on %s", distances)
     bootstrap = test.bootstrap(distances)
+    contender = Contender(distances, calibration.default_threshold)
     components = principal_components(data.part("train"), seed)
     return Evaluation(
         model=_measure(bootstrap, calibration.thresholds, config, seed),
@@ -215,7 +230,8 @@ def evaluate_verifier(
         embedding_map=embedding_map(embeddings, test.images.rows, test.images.labels, seed),
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
-        champion=compare_with_champion(distances, champion, data, test) if champion else None,
+        champion=compare_with_champion(contender, champion, data, test) if champion else None,
+        test_pairs=test.name_of_pairs(data.manifest.ok["sha256"].tolist()),
         folds=config.folds,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -46,6 +48,17 @@ class HeldOut:
             images = images.take(few_of_each(images.labels, config.max_images_per_identity, seed))
         pairs = make_pairs(images.labels, config.max_genuine_pairs, config.max_impostor_pairs, seed)
         return cls(images, pairs, config.confidence, config.bootstrap, seed)
+
+    def name_of_pairs(self, files: Sequence[str]) -> str:
+        """The name of the pairs: 16 hex digits, the same for the same pairs of the same files.
+
+        Args:
+            files: SHA-256 of the file of each row of the image store.
+        """
+        digest = hashlib.sha256("\n".join(files[row] for row in self.images.rows).encode())
+        for pairs in (self.pairs.genuine, self.pairs.impostor):
+            digest.update(pairs.astype("<i8").tobytes() + b"\n")
+        return digest.hexdigest()[:16]
 
     def distances(self, embedder: Embedder) -> PairDistances:
         """The distances of the pairs by one system."""

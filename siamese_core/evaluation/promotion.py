@@ -1,28 +1,13 @@
-"""The promotion gate: challenger and champion on the same pairs of the same test identities, and who is promoted."""
+"""The promotion gate: whether the challenger becomes the champion, judged by what callers would get."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from siamese_core.config import PromotionConfig
-from siamese_core.data.dataset import Dataset
-from siamese_core.evaluation.champion import Champion
-from siamese_core.evaluation.held_out import HeldOut
-from siamese_core.evaluation.protocols import measure_points
-from siamese_core.evaluation.results import ChampionResult, Comparison
-from siamese_core.metrics.pairs import PairDistances
-from siamese_core.metrics.rates import equal_error_rate, roc
-from siamese_core.network.embedding import RowEmbedder
-
-logger = logging.getLogger(__name__)
-
-# Enough for the interval of a difference; a resample costs as much as a pass over the pairs.
-_MOST_IMPOSTORS = 100_000
-_RESAMPLES = 200
+from siamese_core.evaluation.evaluate import Evaluation
+from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult
 
 
 @dataclass(frozen=True)
@@ -31,105 +16,113 @@ class Decision:
 
     Attributes:
         promote: Whether the challenger becomes the champion.
-        reason: Why, in words.
+        reason: Why, with the figures; it begins with "because".
     """
 
     promote: bool
     reason: str
 
 
-def compare_with_champion(
-    challenger: PairDistances, champion: Champion, data: Dataset, test: HeldOut
-) -> ChampionResult:
-    """Measure the champion at its own thresholds, and the challenger against it.
+def decide(evaluation: Evaluation, config: PromotionConfig, model_name: str) -> Decision:
+    """Decide whether the challenger becomes the champion.
+
+    A first model is held to its own target and to the bounds; a later one must also stand beside the champion.
 
     Args:
-        challenger: Its distances of the test pairs.
-        champion: One that prepares images in another way cannot be measured on these.
-        data: The images, and how they were prepared.
-        test: The pairs of its test identities.
-    """
-    if not champion.reads(data.config):
-        return ChampionResult(champion.version, None, {})
-    logger.info("measuring the champion, version %s, on the same pairs", champion.version)
-    verifier = champion.verifier
-    present = test.distances(RowEmbedder(verifier.encoder, data.store.images))
-    comparison = compare(challenger, present, test.confidence, test.seed)
-    points = measure_points(verifier.calibration.thresholds, test.bootstrap(present).rates)
-    return ChampionResult(champion.version, comparison, points)
-
-
-def compare(challenger: PairDistances, champion: PairDistances, confidence: float, seed: int) -> Comparison:
-    """Compare two models by a paired bootstrap over identities.
-
-    Both are measured on each resample of the identities, so what the resample makes harder for one it makes harder
-    for the other, and the interval is that of their difference (Efron & Tibshirani 1993, chapter 16).
-
-    Args:
-        challenger: Distances of the test pairs by the new model.
-        champion: Distances of the same pairs, in the same order, by the present one.
-        confidence: Level of the interval.
-        seed: Of the resamples.
-    """
-    rng = np.random.default_rng(seed)
-    count = challenger.identities
-    draws = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)  # (R, I)
-    sample = np.sort(rng.permutation(len(challenger.impostor))[:_MOST_IMPOSTORS])
-    rates = [_resampled_eers(distances, sample, draws) for distances in (challenger, champion)]
-    low, high = np.quantile(rates[0] - rates[1], [(1 - confidence) / 2, (1 + confidence) / 2])
-    new, present = (equal_error_rate(roc(d.genuine, d.impostor))[0] for d in (challenger, champion))
-    return Comparison(new, present, float(low), float(high), confidence)
-
-
-def decide(champion: ChampionResult | None, config: PromotionConfig, model_name: str) -> Decision:
-    """Decide whether the challenger becomes the champion; the first model of a name does.
-
-    Args:
-        champion: The challenger's results beside the champion; None where there is no champion.
-        config: The margin.
+        evaluation: The challenger's results, beside the champion where there is one.
+        config: Bounds and margins.
         model_name: Name in the registry, for the way out.
     """
-    if champion is None:
-        return Decision(True, "the first model of this name")
-    if champion.comparison is None:
-        return Decision(False, f"{champion}; `siamese promote {model_name} VERSION` decides by hand")
-    return judge(champion.comparison, config)
+    objections = list(_objections(evaluation, config, model_name))
+    if objections:
+        return Decision(False, f"because {'; '.join(objections)}")
+    return Decision(True, f"because {_merits(evaluation)}")
 
 
-def judge(comparison: Comparison, config: PromotionConfig) -> Decision:
-    """Promote a challenger that is better, or worse by no more than the configured margin."""
-    if comparison.difference <= 0:
-        return Decision(True, f"{_how_good(comparison)}: {comparison}")
-    margin = f"promotion.max_eer_increase is {config.max_eer_increase:g}"
-    if comparison.difference <= config.max_eer_increase:
-        return Decision(True, f"worse within the margin: {comparison}; {margin}")
-    worse = "measurably worse" if comparison.low > 0 else "not better"
-    return Decision(False, f"{worse}: {comparison}; {margin}")
+def _objections(evaluation: Evaluation, config: PromotionConfig, model_name: str) -> Iterator[str]:
+    """All that speaks against the challenger."""
+    yield from _to_default(evaluation)
+    yield from _to_bounds(evaluation, config)
+    if evaluation.champion is None:
+        return
+    yield from _to_looser_default(evaluation, evaluation.champion)
+    if comparison := evaluation.champion.comparison:
+        yield from _to_comparison(comparison, evaluation.champion, config)
+    else:
+        yield f"{evaluation.champion}; `siamese promote {model_name} VERSION` decides by hand"
 
 
-def _how_good(comparison: Comparison) -> str:
-    if comparison.high < 0:
-        return "measurably better"
-    return "better, within the noise" if comparison.difference < 0 else "equal"
+def _to_default(evaluation: Evaluation) -> Iterator[str]:
+    """A missing default, or one whose FMR is measurably above its target."""
+    if evaluation.default is None:
+        yield (
+            "it has no default operating point, and callers who name none would get no answer "
+            "(calibration.fallback may name what takes its place)"
+        )
+        return
+    point = evaluation.model.points[evaluation.default]
+    if point.above_target:
+        yield (
+            f"its default {evaluation.default} has FMR {point.fmr} on test identities, measurably above its target of "
+            f"{point.target_fmr:.6g} (more calibration identities or calibration.conservative: true help)"
+        )
 
 
-def _resampled_eers(
-    distances: PairDistances, sample: npt.NDArray[np.int64], draws: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """(R,): the EER where each pair counts as often as its identities are drawn."""
-    values = np.concatenate([distances.genuine, distances.impostor[sample]])
-    order = np.argsort(values, kind="stable")
-    same = (np.arange(len(values)) < len(distances.genuine))[order]
-    # A genuine pair counts once for each time that its identity is drawn, an impostor pair for each meeting.
-    first = np.concatenate([distances.genuine_identity, distances.impostor_identities[sample, 0]])[order]
-    second = np.concatenate([distances.genuine_identity, distances.impostor_identities[sample, 1]])[order]
-    last_of_ties = np.append(np.diff(values[order]) > 0, True)
-    eers = np.empty(len(draws))
-    for row, weights in enumerate(draws):
-        times = np.where(same, weights[first], weights[first] * weights[second]).astype(np.float64)
-        genuine, impostor = np.cumsum(times * same), np.cumsum(times * ~same)
-        fmr = impostor[last_of_ties] / max(impostor[-1], 1.0)
-        fnmr = 1 - genuine[last_of_ties] / max(genuine[-1], 1.0)
-        best = np.argmin(np.abs(fmr - fnmr))
-        eers[row] = (fmr[best] + fnmr[best]) / 2
-    return eers
+def _to_bounds(evaluation: Evaluation, config: PromotionConfig) -> Iterator[str]:
+    """Bounds that hold whatever the champion is."""
+    eer = evaluation.model.eer
+    if config.max_eer is not None and eer > config.max_eer:
+        yield f"EER {eer:.2%} is above promotion.max_eer, {config.max_eer:.6g}"
+    if config.max_fnmr is not None and evaluation.default:
+        fnmr = evaluation.model.points[evaluation.default].fnmr
+        if fnmr.value > config.max_fnmr:
+            yield f"FNMR {fnmr} at {evaluation.default} is above promotion.max_fnmr, {config.max_fnmr:.6g}"
+    baselines = {"raw_pixels": evaluation.pixels.eer, "pca": evaluation.pca.eer}
+    for name in config.must_beat:
+        if eer > 0 and eer >= baselines[name]:
+            yield f"EER {eer:.2%} does not beat that of {name}, {baselines[name]:.2%} (promotion.must_beat)"
+
+
+def _to_looser_default(evaluation: Evaluation, champion: ChampionResult) -> Iterator[str]:
+    """A default that promises callers less than the champion's does."""
+    present = _target(champion.points, champion.default)
+    target = _target(evaluation.model.points, evaluation.default)
+    if present and evaluation.default and (target is None or target > present):
+        kept = "has no FMR target" if target is None else f"has an FMR target of {target:.6g}"
+        yield (
+            f"its default {evaluation.default} {kept}, that of version {champion.version}, {champion.default}, keeps "
+            f"{present:.6g}"
+        )
+
+
+def _to_comparison(comparison: Comparison, champion: ChampionResult, config: PromotionConfig) -> Iterator[str]:
+    """Figures that are worse than the champion's, beyond the margin of each."""
+    eer, fnmr, fmr = comparison.eer, comparison.fnmr, comparison.fmr
+    if eer.value > config.max_eer_increase:
+        yield f"it is {eer.standing}: EER {eer}; promotion.max_eer_increase is {config.max_eer_increase:g}"
+    if fnmr and fnmr.low > config.max_fnmr_increase:
+        margin = f"promotion.max_fnmr_increase is {config.max_fnmr_increase:g}"
+        yield f"it is {fnmr.standing}: {comparison.fnmr_name} {fnmr}; {margin}"
+    # Up to the champion's target its callers get what they were promised.
+    promised = _target(champion.points, champion.default) or 0.0
+    if fmr and fmr.low > config.max_fmr_increase and fmr.challenger > promised:
+        margin = f"promotion.max_fmr_increase is {config.max_fmr_increase:g}"
+        yield f"it is {fmr.standing}: {comparison.fmr_name} {fmr}; {margin}"
+
+
+def _merits(evaluation: Evaluation) -> str:
+    """The figures that speak for the challenger."""
+    assert evaluation.default, "a version without a default is not promoted"
+    point = evaluation.model.points[evaluation.default]
+    own = f"FMR {point.fmr} and FNMR {point.fnmr} at {evaluation.default}"
+    if evaluation.champion is None or evaluation.champion.comparison is None:
+        eers = f"EER {evaluation.model.eer:.2%}, raw pixels {evaluation.pixels.eer:.2%}"
+        return f"it is the first model of this name: {eers}; {own}"
+    comparison = evaluation.champion.comparison
+    worse = comparison.eer.value > 0
+    standing = "worse within promotion.max_eer_increase" if worse else comparison.eer.standing
+    return f"it is {standing}: {comparison}; {own}"
+
+
+def _target(points: dict[str, PointResult], name: str | None) -> float | None:
+    return points[name].target_fmr if name in points else None

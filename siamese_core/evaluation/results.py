@@ -25,6 +25,11 @@ class PointResult:
     fnmr: Rate
     accuracy: float
 
+    @property
+    def above_target(self) -> bool:
+        """Whether the FMR is measurably above its target: its whole interval is."""
+        return self.target_fmr is not None and self.fmr.low > self.target_fmr
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -109,33 +114,82 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A rate of challenger and champion on the same pairs.
+
+    Attributes:
+        challenger: The challenger's.
+        champion: The champion's.
+        low: Lower end of the interval of the difference, challenger minus champion.
+        high: Upper end.
+    """
+
+    challenger: float
+    champion: float
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """Challenger minus champion: below zero is better."""
+        return self.challenger - self.champion
+
+    @property
+    def standing(self) -> str:
+        """The difference in words, the same for the gate and the report; measurable without zero in its interval."""
+        if self.high < 0:
+            return "measurably better"
+        if self.low > 0:
+            return "measurably worse"
+        if self.value == 0:
+            return "equal"
+        return f"{'better' if self.value < 0 else 'worse'}, within the noise"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.challenger:.2%} against the champion's {self.champion:.2%}, difference {self.value:+.2%} "
+            f"({self.low:+.2%} to {self.high:+.2%})"
+        )
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two models on the same pairs.
 
     Attributes:
-        challenger_eer: Equal error rate of the challenger.
-        champion_eer: Equal error rate of the champion.
-        low: Lower end of the interval of the difference, challenger minus champion.
-        high: Upper end.
-        confidence: Level of the interval.
+        eer: Equal error rates.
+        fixed_fmr: Target of the champion's default operating point, or of the challenger's where that has none, or
+            None.
+        fnmr: FNMR of each at the threshold that keeps `fixed_fmr` on these pairs; None where there is none.
+        fmr: FMR of each at its own default threshold; None where one has none.
+        confidence: Level of the intervals.
     """
 
-    challenger_eer: float
-    champion_eer: float
-    low: float
-    high: float
+    eer: Difference
+    fixed_fmr: float | None
+    fnmr: Difference | None
+    fmr: Difference | None
     confidence: float
 
     @property
-    def difference(self) -> float:
-        """Challenger minus champion: below zero is better."""
-        return self.challenger_eer - self.champion_eer
+    def fnmr_name(self) -> str:
+        """Words for `fnmr`."""
+        return f"FNMR at FMR {self.fixed_fmr or 0:.6g}"
+
+    @property
+    def fmr_name(self) -> str:
+        """Words for `fmr`."""
+        return "FMR at the default operating point"
+
+    @property
+    def figures(self) -> dict[str, Difference]:
+        """All that was compared, by its name."""
+        every = {"EER": self.eer, self.fnmr_name: self.fnmr, self.fmr_name: self.fmr}
+        return {name: difference for name, difference in every.items() if difference}
 
     def __str__(self) -> str:
-        return (
-            f"EER {self.challenger_eer:.2%} against the champion's {self.champion_eer:.2%} on the same test pairs, "
-            f"difference {self.difference:+.2%} ({self.confidence:.0%} interval {self.low:+.2%} to {self.high:+.2%})"
-        )
+        figures = "; ".join(f"{name} {difference}" for name, difference in self.figures.items())
+        return f"{figures}, on the same test pairs with {self.confidence:.0%} intervals"
 
 
 @dataclass(frozen=True)
@@ -144,12 +198,14 @@ class ChampionResult:
 
     Attributes:
         version: Which version was champion then; the gate compares anew if another one is now.
+        default: Name of its default operating point; None where it has none.
         comparison: The challenger against it, or None where it reads its images in another way: then there are no
             pairs that both can be measured on.
         points: Results of the champion's operating points on these pairs, at its own calibrated thresholds.
     """
 
     version: str
+    default: str | None
     comparison: Comparison | None
     points: dict[str, PointResult]
 

@@ -55,10 +55,11 @@ class Resamples:
         Returns:
             (R,) and (R,); 0 in a resample without any pair of the kind.
         """
-        return (
-            _ratio(self._count_genuine(genuine), self.genuine_pairs),
-            _ratio(self._count_impostor(impostor), self._impostor_pairs),
-        )
+        return _ratio(self._count_genuine(genuine), self.genuine_pairs), self.impostor_shares(impostor)
+
+    def impostor_shares(self, impostor: Mask) -> Curve:
+        """(R,): the share of the impostor pairs that some of them, (M,), make up in each resample."""
+        return _ratio(self._count_impostor(impostor), self._impostor_pairs)
 
     def _count_genuine(self, mask: Mask) -> Curve:
         """(R,): some genuine pairs, each as often as its identity is drawn."""

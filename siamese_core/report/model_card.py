@@ -56,7 +56,7 @@ def _systems(evaluation: Evaluation) -> list[list[str]]:
     systems = {"this version": ours, "raw pixels": pixels, "principal components": pca}
     results = {name: (system.eer, system.points) for name, system in systems.items()}
     if champion and champion.comparison:
-        results[f"version {champion.version}"] = (champion.comparison.champion_eer, champion.points)
+        results[f"version {champion.version}"] = (champion.comparison.eer.champion, champion.points)
     shown = evaluation.reference
     return [[name, f"{eer:.2%}", *_rates(points.get(shown))] for name, (eer, points) in results.items()]
 

@@ -11,7 +11,7 @@ from typing import Any
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.data.manifest import Manifest
 from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.results import ChampionResult, Comparison, Figures, PointResult, Slice, SystemResult
+from siamese_core.evaluation.results import ChampionResult, Difference, Figures, PointResult, Slice, SystemResult
 from siamese_core.metrics.rates import Rate
 from siamese_core.report.wording import Badge, interval, round_share, share, standing
 
@@ -112,11 +112,15 @@ def operating_points(evaluation: Evaluation, calibration: Calibration) -> View:
 
 
 def champion(result: ChampionResult, model: SystemResult) -> View:
-    """The model and the champion at the operating points that both have, on the same pairs."""
+    """The model against the champion, figure by figure, and at the operating points that both have."""
+    figures = result.comparison.figures if result.comparison else {}
     shared = [(name, ours, result.points[name]) for name, ours in model.points.items() if name in result.points]
     return {
         "result": result,
-        "standing": _beside_champion(result.comparison),
+        "figures": [
+            [name, *map(share, (d.challenger, d.champion)), f"{d.low:+.2%} to {d.high:+.2%}", _beside_champion(d)]
+            for name, d in figures.items()
+        ],
         "rows": [[name, *map(str, (a.fmr, b.fmr, a.fnmr, b.fnmr))] for name, a, b in shared],
     }
 
@@ -141,9 +145,6 @@ def slice_columns(groups: Sequence[Slice], overall: PointResult) -> Iterator[Vie
         }
 
 
-def _beside_champion(comparison: Comparison | None) -> Badge:
-    if comparison is None:
-        return Badge("warn", "not comparable")
-    if comparison.low <= 0 <= comparison.high:
-        return Badge("warn", "within the noise")
-    return Badge("good", "measurably better") if comparison.high < 0 else Badge("bad", "measurably worse")
+def _beside_champion(difference: Difference) -> Badge:
+    kinds = {"measurably better": "good", "measurably worse": "bad"}
+    return Badge(kinds.get(difference.standing, "warn"), difference.standing)

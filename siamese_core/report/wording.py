@@ -88,13 +88,18 @@ def standing(point: PointResult) -> Badge:
     """Compare a target with the interval of the realised FMR; no words where there is no target."""
     if point.target_fmr is None:
         return Badge("", "")
-    if point.fmr.low > point.target_fmr:
+    if point.above_target:
         return Badge("bad", "above target")
     return Badge("good", "in interval") if point.target_fmr <= point.fmr.high else Badge("warn", "below target")
 
 
-def promise(expected: Interval, rate: Rate) -> Badge:
-    """Compare a rate with the interval that calibration expected."""
+def promise(expected: Interval, rate: Rate, target: float | None = None) -> Badge:
+    """Compare a rate with the interval that calibration expected; no words where it has a target to keep.
+
+    A rate has one verdict: an FMR above its target may have been expected, but is no promise kept.
+    """
+    if target is not None:
+        return Badge("", "")
     return Badge("good", "kept") if expected.holds(rate.value) else Badge("bad", "not kept")
 
 

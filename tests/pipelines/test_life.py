@@ -125,7 +125,7 @@ def test_4_shuffled_labels_are_rejected_with_the_reason(life: Life, session_fold
     assert life.champion() == "2"
     assert done.returncode == 0, output(done)
     assert newest["version"] == "3"
-    assert newest["decision"].startswith("rejected: ")
+    assert newest["decision"].startswith("rejected because ")
     assert "against the champion's" in newest["decision"]
     shutil.rmtree(life.data)
     backup.rename(life.data)
@@ -181,7 +181,7 @@ def test_history_is_readable(life: Life) -> None:
     done = life.project.run("siamese", "history", NAME)
     assert done.returncode == 0
     assert "champion" in done.stdout
-    assert "promoted: rolled back by hand from version 2" in done.stdout
+    assert "promoted by hand: rolled back from version 2" in done.stdout
     nobody: Any = life.project.run("siamese", "history", "nobody")
     assert nobody.returncode == 2
     assert "no registered model nobody" in nobody.stderr

@@ -190,7 +190,9 @@ class TestFirstRun:
         assert version.tags["data_manifest_sha256"] == artifact("ingest", "image_manifest").sha256()
         assert "Operating points" in version.description
         assert "5-way one-shot error" in version.description
-        assert version.description.endswith("\n## Promotion\n- promoted: the first model of this name\n")
+        decision = version.description.rpartition("\n## Promotion\n")[2]
+        assert decision.startswith("- promoted because it is the first model of this name: EER ")
+        assert version.tags["default_operating_point"] == "fmr_1e-1"
         assert len(version.description) <= LONGEST_DESCRIPTION
 
 
@@ -233,7 +235,7 @@ def test_a_changed_line_of_the_core_runs_what_depends_on_it(project: Project, fi
     assert artifact("register", "model_version") == "2"
     shown = json.loads(project.run("siamese", "show", "--json", "--model", "models:/letters/2").stdout)
     assert shown["champion"]["version"] == "1"
-    assert shown["registered"]["decision"].startswith("promoted: equal: EER ")
+    assert shown["registered"]["decision"].startswith("promoted because it is equal: EER ")
 
 
 def test_a_comment_in_the_loss_and_an_edited_csv_run_what_depends_on_them_alone(

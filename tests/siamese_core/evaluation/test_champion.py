@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siamese_core.artifact import read_json, write_json
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import EvaluationConfig
 from siamese_core.data.dataset import Dataset
 from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.evaluation.champion import Champion
+from siamese_core.evaluation.comparison import Contender, compare, compare_with_champion
 from siamese_core.evaluation.evaluate import Evaluation, evaluate_verifier
 from siamese_core.evaluation.held_out import HeldOut
-from siamese_core.evaluation.promotion import compare, compare_with_champion
 from siamese_core.evaluation.protocols import PairsResult, measure_pairs
-from siamese_core.evaluation.results import ChampionResult, Slice
+from siamese_core.evaluation.results import ChampionResult, Comparison, Slice
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.network.embedding import RowEmbedder, embed
 from siamese_core.report.model_card import model_card
@@ -59,6 +60,10 @@ def distances_by(verifier: Verifier, test: HeldOut) -> PairDistances:
     return test.distances(lambda rows: embed(verifier.trained.build(), test.images.pixels, rows))
 
 
+def contender(verifier: Verifier, test: HeldOut) -> Contender:
+    return Contender(distances_by(verifier, test), verifier.calibration.default_threshold)
+
+
 @pytest.fixture(scope="module")
 def pair_list(dataset: Dataset) -> PairList:
     """The first two images of each test identity, and the first ones of neighbours, in two folds."""
@@ -83,22 +88,28 @@ def test_the_champion_is_measured_at_its_own_thresholds_on_the_test_pairs(measur
     result, champion = measured.result, measured.champion.verifier
     assert result.version == "7"
     test = HeldOut.of(measured.data, "test", CONFIG, SEED)
-    ours, theirs = (distances_by(verifier, test) for verifier in (measured.challenger, champion))
-    assert result.comparison == compare(ours, theirs, CONFIG.confidence, SEED)
+    theirs = distances_by(champion, test)
+    present = Contender(theirs, champion.calibration.default_threshold)
+    assert result.comparison == compare(contender(measured.challenger, test), present, CONFIG.confidence, SEED)
+    assert result.default == champion.calibration.default == "fmr_1e-1"
     for name, point in champion.calibration.points.items():
         assert result.points[name].threshold == point.threshold
         assert result.points[name].fmr.errors == (theirs.impostor < point.threshold).sum()
         assert result.points[name].fnmr.errors == (theirs.genuine >= point.threshold).sum()
         assert result.points[name].fmr.low <= result.points[name].fmr.value <= result.points[name].fmr.high
     assert result.comparison
-    assert result.comparison.challenger_eer == measured.evaluation.model.eer
+    assert result.comparison.eer.challenger == measured.evaluation.model.eer
+    assert result.comparison.fmr
+    assert result.comparison.fmr.challenger == pytest.approx(measured.evaluation.model.points["fmr_1e-1"].fmr.value)
+    assert result.comparison.fmr.champion == pytest.approx(result.points["fmr_1e-1"].fmr.value)
 
 
 def test_a_model_beside_itself_differs_by_nothing(dataset: Dataset) -> None:
     same, test = untrained(dataset), HeldOut.of(dataset, "test", CONFIG, SEED)
-    result = compare_with_champion(distances_by(same, test), Champion(same, "1"), dataset, test)
+    result = compare_with_champion(contender(same, test), Champion(same, "1"), dataset, test)
     assert result.comparison
-    assert (result.comparison.difference, result.comparison.low, result.comparison.high) == (0, 0, 0)
+    assert {figure.standing for figure in result.comparison.figures.values()} == {"equal"}
+    assert len(result.comparison.figures) == 3
 
 
 def test_a_champion_that_reads_images_in_another_way_is_not_compared(measured: Measured) -> None:
@@ -108,7 +119,7 @@ def test_a_champion_that_reads_images_in_another_way_is_not_compared(measured: M
     assert not other.reads(data.config)
     assert measured.champion.reads(data.config)
     test = HeldOut.of(data, "test", CONFIG, SEED)
-    result = compare_with_champion(distances_by(challenger, test), other, data, test)
+    result = compare_with_champion(contender(challenger, test), other, data, test)
     assert (result.comparison, result.points) == (None, {})
     page = measured.page(replace(measured.evaluation, champion=result))
     section = page[page.index('<section id="champion">') :].split("</section>")[0]
@@ -123,6 +134,22 @@ def test_everything_comes_back_from_the_file(measured: Measured, tmp_path: Path)
     assert loaded.pairs
     assert loaded.pairs.k_fold
     assert list(loaded.pairs.k_fold.folds) == [0, 1]
+
+
+def test_an_evaluation_of_the_first_release_is_read(measured: Measured, tmp_path: Path) -> None:
+    """It compared the EERs alone."""
+    measured.evaluation.save(tmp_path)
+    values = read_json(tmp_path / "evaluation.json")
+    eer = values["champion"]["comparison"].pop("eer")
+    was = {"challenger_eer": eer["challenger"], "champion_eer": eer["champion"], "low": eer["low"], "high": eer["high"]}
+    values["champion"] = {"version": "7", "comparison": was | {"confidence": 0.95}, "points": {}}
+    write_json(tmp_path / "evaluation.json", values | {"format": 1})
+    champion = Evaluation.load(tmp_path).champion
+    assert champion
+    assert champion.comparison == Comparison(measured.result.comparison.eer, None, None, None, 0.95)  # type: ignore[union-attr]
+    values["champion"]["comparison"] = None
+    write_json(tmp_path / "evaluation.json", values | {"format": 1})
+    assert Evaluation.load(tmp_path).champion == ChampionResult("7", None, None, {})
 
 
 def test_the_trackers_metrics_have_the_protocols(measured: Measured, pair_list: PairList) -> None:
@@ -176,7 +203,7 @@ def test_the_card_says_what_is_to_be_known(measured: Measured) -> None:
     point = evaluation.champion.points[evaluation.default]
     for part in (
         *(f"\n| {name} | {point.threshold:.4f} |" for name, point in evaluation.model.points.items()),
-        f"\n| version 7 | {evaluation.champion.comparison.champion_eer:.2%} | {point.fmr} | {point.fnmr} |\n",
+        f"\n| version 7 | {evaluation.champion.comparison.eer.champion:.2%} | {point.fmr} | {point.fnmr} |\n",
         f"\n| raw pixels | {evaluation.pixels.eer:.2%} |",
         f"\n- {evaluation.pairs}\n- {evaluation.one_shot}\n",
         "\n- fmr_1e-5 was refused: needs more identities\n- Few have most.\n",

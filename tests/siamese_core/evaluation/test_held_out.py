@@ -1,5 +1,6 @@
 """Held-out images and pairs, and the calibration on them."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,24 @@ def test_a_limit_on_the_images_of_an_identity_holds_in_its_pairs(dataset: Datase
     assert set(identities[rows]) == set(identities[everything.rows])
     assert len(few.pairs.genuine) == 3 * len(set(identities[rows]))
     assert (identities[rows[few.pairs.genuine[:, 0]]] == identities[rows[few.pairs.genuine[:, 1]]]).all()
+
+
+def test_pairs_have_one_name_as_long_as_they_and_their_files_are_the_same(dataset: Dataset) -> None:
+    files = dataset.manifest.ok["sha256"].tolist()
+    held_out = HeldOut.of(dataset, "test", CONFIG, SEED)
+    name = held_out.name_of_pairs(files)
+    assert re.fullmatch("[0-9a-f]{16}", name)
+    assert HeldOut.of(dataset, "test", CONFIG, SEED + 1).name_of_pairs(files) == name  # all pairs, whatever the seed
+    few = replace(CONFIG, max_genuine_pairs=50)
+    others = [
+        HeldOut.of(dataset, "calibration", CONFIG, SEED).name_of_pairs(files),
+        HeldOut.of(dataset, "test", few, SEED).name_of_pairs(files),
+        HeldOut.of(dataset, "test", few, SEED + 1).name_of_pairs(files),
+        held_out.name_of_pairs([*files[: held_out.images.rows[0]], "0" * 64, *files[held_out.images.rows[0] + 1 :]]),
+    ]
+    assert len({name, *others}) == 5
+    train = dataset.part("train").rows[0]
+    assert held_out.name_of_pairs([*files[:train], "0" * 64, *files[train + 1 :]]) == name
 
 
 def test_a_limit_without_pairs_is_refused() -> None:

@@ -13,12 +13,13 @@ from markdown_it import MarkdownIt
 from scipy.stats import norm
 
 from siamese_cli.show import Facts, describe
-from siamese_core.evaluation.results import ChampionResult, Comparison, PointResult
+from siamese_core.calibration.expected_rates import Interval
+from siamese_core.evaluation.results import ChampionResult, Comparison, Difference, PointResult
 from siamese_core.report.charts import det_chart, roc_chart
 from siamese_core.report.explorer import knots
 from siamese_core.report.render import read_asset
 from siamese_core.report.svg import Frame, Mark, deviate_axis, dots, linear_axis, log_axis, thin
-from siamese_core.report.wording import few_errors, share, standing, verdict
+from siamese_core.report.wording import few_errors, promise, share, standing, verdict
 from tests.siamese_core.report_sample import HOSTILE, Sample, rate, sample
 
 SECTIONS = ["points", "threshold", "curves", "promises", "figures", "comparison", "worst", "slices", "robustness"]
@@ -143,6 +144,30 @@ def test_no_target_no_badge(full: Sample) -> None:
     assert standing(full.evaluation.model.points["eer"]) == ("", "")
 
 
+@pytest.mark.parametrize("errors", [10, 400, 520, 3000])
+@pytest.mark.parametrize("expected", [Interval(0.0, 0.05), Interval(0.2, 0.3)])
+def test_a_rate_has_one_verdict(full: Sample, errors: int, expected: Interval) -> None:
+    """An FMR above its target may lie where calibration expected it: red and green on one figure say nothing."""
+    points = {name: replace(p, fmr=rate(errors, 50_000)) for name, p in full.evaluation.model.points.items()}
+    stated = {
+        name: replace(p, expected_fmr=expected, expected_fnmr=expected) for name, p in full.calibration.points.items()
+    }
+    evaluation = replace(full.evaluation, model=replace(full.evaluation.model, points=points))
+    page = replace(full, evaluation=evaluation, calibration=replace(full.calibration, points=stated)).page()
+    tile = re.findall(r'<span>FMR</span>.*?badge (\w+)">([^<]*)', page, re.DOTALL)[0]
+    table = page[page.index('<section id="points">') :].split("</section>")[0]
+    rows = [row for row in table.split("<tr>") if 'data-label="FMR on test"' in row]
+    assert len(rows) == len(points)
+    for name, row in zip(points, rows, strict=True):
+        fmr, fnmr = row.split("</tr>")[0].split('data-label="FNMR on test"')
+        point = points[name]
+        badges = re.findall(r'badge (\w+)">([^<]*)', fmr)
+        assert badges == [standing(point) if point.target_fmr else promise(expected, point.fmr)]
+        assert len(re.findall("badge", fnmr)) == 1
+        if name == full.evaluation.default:
+            assert badges == [tile]
+
+
 def test_shares_have_two_digits_however_small() -> None:
     texts = {0: "0.00%", 0.1234: "12.34%", 0.0123: "1.23%", 0.00123: "0.12%", 0.000123: "0.012%", 1.2e-6: "0.00012%"}
     assert {value: share(value) for value in texts} == texts
@@ -174,14 +199,18 @@ def test_the_champion_is_compared_in_words_and_at_each_shared_point(full: Sample
     model, points = full.evaluation.model, {"fmr_1e-7": full.evaluation.model.points["eer"]}
 
     def section(comparison: Comparison | None) -> str:
-        champion = ChampionResult("3", comparison, points | {"eer": model.points["eer"]})
+        champion = ChampionResult("3", "eer", comparison, points | {"eer": model.points["eer"]})
         page = replace(full, evaluation=replace(full.evaluation, champion=champion)).page()
         return page[page.index('<section id="champion">') :].split("</section>")[0]
 
-    assert "measurably better" in section(Comparison(0.02, 0.03, -0.015, -0.005, 0.95))
-    assert section(Comparison(0.02, 0.03, -0.015, -0.005, 0.95)).count("<tr>") == 2
-    assert "measurably worse" in section(Comparison(0.04, 0.03, 0.005, 0.015, 0.95))
-    assert "within the noise" in section(Comparison(0.03, 0.03, -0.1, 0.1, 0.95))
+    better, worse = Difference(0.02, 0.03, -0.015, -0.005), Difference(0.04, 0.03, 0.005, 0.015)
+    mixed = section(Comparison(better, 0.01, Difference(0.03, 0.03, -0.1, 0.1), worse, 0.95))
+    badges = re.findall(r'<strong class="badge (\w+)">([^<]*)</strong>', mixed)
+    assert badges == [("good", "measurably better"), ("warn", "equal"), ("bad", "measurably worse")]
+    for words in ("FNMR at FMR 0.01", "FMR at the default operating point", "-1.50% to -0.50%", "4.00%"):
+        assert words in mixed
+    assert mixed.count("<tr>") == 2 + 4
+    assert section(Comparison(better, None, None, None, 0.95)).count("<tr>") == 2 + 2
     assert "not comparable" in section(None)
 
 
