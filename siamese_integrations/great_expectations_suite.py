@@ -11,6 +11,7 @@ import pandas as pd
 from siamese_core.config import ValidationConfig
 from siamese_core.data.data_checks import Check, identity_table, image_table
 from siamese_core.data.manifest import COLUMNS, Manifest
+from siamese_core.data.names import look_alikes
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ class _Rule:
     level: _Level
     title: str
     advice: str
+    label: str = "label"
+    """Column that names the rows which do not satisfy it."""
 
 
 def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check], list[dict[str, Any]]]:
@@ -38,6 +41,7 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     import great_expectations as gx
 
     images, identities = image_table(manifest), identity_table(manifest)
+    identities["look_alikes"] = identities["identity"].map(look_alikes(identities["identity"])).fillna("").astype("str")
     identities["label"] = identities["identity"]
     logger.info(f"checking {len(images):,} images of {len(identities):,} identities")
     context = gx.get_context(mode="ephemeral")
@@ -57,13 +61,14 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
         for rule in rules:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                result = loaded.validate(rule.expectation, result_format=_FORMAT).to_json_dict()
+                result = loaded.validate(rule.expectation, result_format=_format(rule)).to_json_dict()
             raw.append(result)
             checks.append(_outcome(rule, result))
     return checks, raw
 
 
-_FORMAT = {"result_format": "COMPLETE", "unexpected_index_column_names": ["label"]}
+def _format(rule: _Rule) -> dict[str, Any]:
+    return {"result_format": "COMPLETE", "unexpected_index_column_names": [rule.label]}
 
 
 def _file_rules(config: ValidationConfig) -> Iterator[_Rule]:
@@ -132,6 +137,13 @@ def _identity_rules() -> Iterator[_Rule]:
         "every identity has at least 2 images",
         "Identities with a single image serve as negatives only.",
     )
+    yield _Rule(
+        gxe.ExpectColumnValuesToBeInSet(column="look_alikes", value_set=[""]),
+        "warning",
+        "no two identities differ in case, blanks or punctuation only",
+        "Their images count as those of different people. If they are one person's, give the folders one name.",
+        label="look_alikes",
+    )
 
 
 def _pairable_rules(config: ValidationConfig, identities: int) -> Iterator[_Rule]:
@@ -149,7 +161,7 @@ def _outcome(rule: _Rule, result: dict[str, Any]) -> Check:
     details = result["result"]
     passed = bool(result["success"])
     rows = details.get("unexpected_index_list") or []
-    examples = list(dict.fromkeys(str(row["label"]) for row in rows if isinstance(row, dict)))
+    examples = list(dict.fromkeys(str(row[rule.label]) for row in rows if isinstance(row, dict)))
     return Check(rule.title, rule.level, passed, _observed(details, passed), examples[:_EXAMPLES], rule.advice)
 
 

@@ -14,6 +14,7 @@ from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
 from siamese_core.data.ignored import ignored, sidecar
 from siamese_core.data.images import decode_image, read_file
+from siamese_core.data.names import nfc
 from siamese_core.errors import NotAnImageError, UnreadableImageError
 
 # Columns of the manifest.
@@ -60,7 +61,7 @@ def _identity(path: str) -> str:
     identity, _, _ = path.rpartition("/")
     if not identity:
         raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")
-    return identity
+    return nfc(identity)
 
 
 def printable(path: str) -> str:
