@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from siamese_core.config_section import Rules, no_boolean, section
 
+IdentityRule = Literal["first_level", "leaf", "path"]
 Search = Literal["auto", "exact", "flat", "ivf", "hnsw"]
 # `held_out` is all that does not train: calibration and test together.
 Part = Literal["train", "calibration", "test", "held_out"]
@@ -53,6 +54,18 @@ ModelName = Annotated[
     ),
 ]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of everything random."), BeforeValidator(no_boolean)]
+
+
+@section("data")
+class DataConfig:
+    """From folders to identities."""
+
+    identity: IdentityRule | None = None
+    """The part of a folder's path below `data_dir` that names the identity: `first_level` (`ann` of `ann/session1`),
+    `leaf` (`ann` of `train/ann`) or `path`, all of it. Where it is not set it is `path`, and folders that may hold one
+    person under two names are reported."""
+    merge_file: FilePath | None = None
+    """CSV with the columns `identity,into`: images of the first count as images of the second."""
 
 
 @section("images")

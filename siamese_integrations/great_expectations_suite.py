@@ -2,16 +2,17 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
-from siamese_core.config import ValidationConfig
+from siamese_core.config import DataConfig, ValidationConfig
 from siamese_core.data.data_checks import Check, identity_table, image_table
+from siamese_core.data.layout import Group, answer, by_word, nested, recurring
 from siamese_core.data.manifest import COLUMNS, Manifest
-from siamese_core.data.names import look_alikes
+from siamese_core.data.names import look_alikes, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,15 @@ class _Rule:
     """Column that names the rows which do not satisfy it."""
 
 
-def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check], list[dict[str, Any]]]:
+def run_checks(
+    manifest: Manifest, config: ValidationConfig, data: DataConfig | None = None
+) -> tuple[list[Check], list[dict[str, Any]]]:
     """Run all checks.
+
+    Args:
+        manifest: The files.
+        config: Requirements.
+        data: The way from folders to identities; where it names none, suspicious folders are looked for.
 
     Returns:
         The outcomes in words, and Great Expectations' own results as JSON.
@@ -41,17 +49,17 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     import great_expectations as gx
 
     images, identities = image_table(manifest), identity_table(manifest)
-    identities["look_alikes"] = identities["identity"].map(look_alikes(identities["identity"])).fillna("").astype("str")
     identities["label"] = identities["identity"]
     logger.info(f"checking {len(images):,} images of {len(identities):,} identities")
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("manifest")
     pairable = identities[identities["images"] >= 2]
-    suites: list[tuple[str, pd.DataFrame, Iterator[_Rule]]] = [
+    suites: list[tuple[str, pd.DataFrame, Iterable[_Rule]]] = [
         ("files", _labelled_files(manifest), _file_rules(config)),
         ("images", images, _image_rules(config)),
         ("identities", identities, _identity_rules()),
+        ("folders", identities, list(_layout_rules(identities, data or DataConfig()))),
         ("pairable identities", pairable, _pairable_rules(config, len(identities))),
     ]
     checks, raw = [], []
@@ -137,13 +145,37 @@ def _identity_rules() -> Iterator[_Rule]:
         "every identity has at least 2 images",
         "Identities with a single image serve as negatives only.",
     )
-    yield _Rule(
-        gxe.ExpectColumnValuesToBeInSet(column="look_alikes", value_set=[""]),
-        "warning",
-        "no two identities differ in case, blanks or punctuation only",
-        "Their images count as those of different people. If they are one person's, give the folders one name.",
-        label="look_alikes",
-    )
+
+
+def _layout_rules(identities: pd.DataFrame, data: DataConfig) -> Iterator[_Rule]:
+    """Rules on identities that may be one person; each adds the column that names them.
+
+    Where the user says what names an identity, only spellings are in question.
+    """
+    names = identities["identity"].tolist()
+    if data.identity is None:
+        title = "no identity is spread over folders such as train and test, or session1 and session2"
+        yield _layout_rule(identities, by_word(names), "error", title)
+        yield _layout_rule(identities, nested(names), "warning", "no folder of images has another in it")
+        yield _layout_rule(identities, recurring(names), "warning", "no name recurs in several folders")
+    alike = look_alikes(names)
+    title = "no two identities differ in case, blanks or punctuation only"
+    advice = "If those of a line are one, give their folders one name, or set data.merge_file, a CSV identity,into."
+    yield _same_person(identities, alike, "warning", title, advice)
+
+
+def _layout_rule(identities: pd.DataFrame, groups: list[Group], level: _Level, title: str) -> _Rule:
+    advice = f"If those of a line are one, set {answer(groups)}; if all are different, set data.identity: path."
+    return _same_person(identities, groups, level, title, advice)
+
+
+def _same_person(identities: pd.DataFrame, groups: list[Group], level: _Level, title: str, advice: str) -> _Rule:
+    import great_expectations.expectations as gxe
+
+    same = {name: " = ".join(map(quoted, group)) for group in groups for name in group}
+    identities[title] = identities["identity"].map(same).fillna("").astype("str")
+    rule = gxe.ExpectColumnValuesToBeInSet(column=title, value_set=[""])
+    return _Rule(rule, level, title, f"Each counts as a person of its own. {advice}", label=title)
 
 
 def _pairable_rules(config: ValidationConfig, identities: int) -> Iterator[_Rule]:

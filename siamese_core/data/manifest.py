@@ -13,7 +13,7 @@ import pandas as pd
 from siamese_core.artifact import read_table, write_table
 
 COLUMNS = {
-    "identity": "str",  # folder below data_dir, joined by "/", in NFC
+    "identity": "str",  # name of the person or thing: folder below data_dir, joined by "/", in NFC
     "path": "str",  # file below data_dir, joined by "/"
     "sha256": "str",  # of the file's bytes; "" where it could not be read
     "bytes": "int64",

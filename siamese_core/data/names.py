@@ -42,24 +42,12 @@ class Names:
         return self._names.get(text) or self._names.get(nfc(text)) or self._names.get(_bare(text)) or None
 
 
-def look_alikes(names: Iterable[str]) -> dict[str, str]:
-    """Names that differ in case, blanks, punctuation or Unicode form only, and may be one person's.
-
-    Args:
-        names: Identities, `/`-joined.
-
-    Returns:
-        Each such name → all that look like it, as in `Ann Lee = ann_lee`.
-    """
+def look_alikes(names: Iterable[str]) -> list[list[str]]:
+    """Groups of names that differ in case, blanks, punctuation or Unicode form only, and may be one person's."""
     alike = defaultdict(list)
     for name in sorted(set(names)):
-        alike[_likeness(name)].append(name)
-    return {
-        name: " = ".join(map(quoted, group))
-        for likeness, group in alike.items()
-        if len(group) > 1 and len(likeness) > 1  # `A` and `a` are two letters
-        for name in group
-    }
+        alike[likeness(name)].append(name)
+    return [group for key, group in alike.items() if len(group) > 1 and len(key) > 1]  # `A` and `a` are two letters
 
 
 def quoted(name: str) -> str:
@@ -72,6 +60,7 @@ def _bare(name: str) -> str:
     return "/".join(part for part in parts if part not in ("", "."))
 
 
-def _likeness(name: str) -> str:
+def likeness(name: str) -> str:
+    """A name without case, blanks, punctuation and Unicode form."""
     plain = _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", name).casefold())
     return nfc(_BLANK_BESIDE_A_LETTER.sub("", plain))

@@ -60,15 +60,13 @@ def test_a_trailing_blank_is_a_name_of_its_own_where_it_is_one() -> None:
     "group",
     [
         ["Ann Lee", "ann_lee"], ["ANN", "Ann", "ann "], ["Müller", "müller"], ["a/José", "a/JOSÉ"],
-        ["St. John", "st john"],        ["O'Neil", "O’Neil"], ["Jean-Paul", "Jean Paul", "JeanPaul"], 
+        ["St. John", "st john"],        ["O'Neil", "O’Neil"], ["Jean-Paul", "Jean Paul", "JeanPaul"],
         ["Ａnn", "Ann"], ["Ann\u00a0L", "Ann L"],
         ["Straße", "STRASSE"], ["p 1", "p1"],
     ],
 )  # fmt: skip
 def test_spellings_of_one_name_look_alike(group: list[str]) -> None:
-    alike = look_alikes([*group, "Bob", "zed/Ann"])
-    assert sorted(alike) == sorted(group)
-    assert len(set(alike.values())) == 1
+    assert look_alikes([*group, "Bob", "zed/Ann"]) == [sorted(group)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +82,7 @@ def test_spellings_of_one_name_look_alike(group: list[str]) -> None:
     ],
 )
 def test_other_names_do_not(names: list[str]) -> None:
-    assert look_alikes(names) == {}
+    assert look_alikes(names) == []
 
 
 @pytest.fixture
