@@ -83,6 +83,9 @@ class ImageConfig:
     """Side of the square that is kept, as a fraction of the shorter side, or of the content's square."""
     invert: bool = False
     """Swap dark and light, for dark strokes on white paper, say."""
+    white_level: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = None
+    """The number that is white in images of more than 8 bits a channel, such as 4095 for 12 bits in files of 16; the
+    end of the file's range where it is not set."""
     max_pixels: Annotated[int, Field(ge=1, le=10_000_000_000)] = 100_000_000
     """A file with more pixels than this is quarantined before it is decoded."""
 

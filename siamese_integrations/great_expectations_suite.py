@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from siamese_core.config import DataConfig, ValidationConfig
-from siamese_core.data.data_checks import Check, identity_table, image_table
+from siamese_core.data.data_checks import Check, depth_table, identity_table, image_table
 from siamese_core.data.layout import Group, answer, by_word, nested, recurring
 from siamese_core.data.manifest import COLUMNS, Manifest
 from siamese_core.data.names import look_alikes, quoted
@@ -17,6 +17,8 @@ from siamese_core.data.names import look_alikes, quoted
 logger = logging.getLogger(__name__)
 
 _EXAMPLES = 20
+# Two unused bits: 12 or 14 bits in files of 16.
+_DARKEST = 0.25
 _Level = Literal["error", "warning"]
 
 
@@ -33,7 +35,7 @@ class _Rule:
 
 
 def run_checks(
-    manifest: Manifest, config: ValidationConfig, data: DataConfig | None = None
+    manifest: Manifest, config: ValidationConfig, data: DataConfig | None = None, white_level: int | None = None
 ) -> tuple[list[Check], list[dict[str, Any]]]:
     """Run all checks.
 
@@ -41,6 +43,7 @@ def run_checks(
         manifest: The files.
         config: Requirements.
         data: The way from folders to identities; where it names none, suspicious folders are looked for.
+        white_level: Of the images' preparation.
 
     Returns:
         The outcomes in words, and Great Expectations' own results as JSON.
@@ -58,6 +61,7 @@ def run_checks(
     suites: list[tuple[str, pd.DataFrame, Iterable[_Rule]]] = [
         ("files", _labelled_files(manifest), _file_rules(config)),
         ("images", images, _image_rules(config)),
+        ("depths", depth_table(manifest, white_level), _depth_rules()),
         ("identities", identities, _identity_rules()),
         ("folders", identities, list(_layout_rules(identities, data or DataConfig()))),
         ("pairable identities", pairable, _pairable_rules(config, len(identities))),
@@ -133,6 +137,17 @@ def _image_rules(config: ValidationConfig) -> Iterator[_Rule]:
         "warning",
         "no identity holds the same image twice",
         "A pair of copies is always a match and makes the error rates look better than they are; keep one.",
+    )
+
+
+def _depth_rules() -> Iterator[_Rule]:
+    import great_expectations.expectations as gxe
+
+    yield _Rule(
+        gxe.ExpectColumnValuesToBeBetween(column="of_white", min_value=_DARKEST, max_value=1),
+        "warning",
+        "images of more than 8 bits reach from black to white",
+        "They come out nearly black, or lose their light parts; set images.white_level to the number that is white.",
     )
 
 

@@ -23,7 +23,7 @@ def validate(
     manifest: Manifest, store: ImageStore, validation: ValidationConfig, data: DataConfig
 ) -> tuple[Annotated[dict[str, Any], "data_report"], Annotated[HTMLString, "data_report_page"]]:
     """Check the data and write the data report."""
-    checks, raw = run_checks(manifest, validation, data)
+    checks, raw = run_checks(manifest, validation, data, store.config.white_level)
     report, page = report_json(checks, manifest, raw), HTMLString(data_page(checks, manifest, store))
     for check in failures(checks, "warning"):
         logger.warning(f"warning: {describe(check).strip(' -')}")
