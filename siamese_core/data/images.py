@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
 from siamese_core.data.bit_depth import BitDepth, grey_to_8_bits, largest_number, rescale_colours
+from siamese_core.data.image_formats import open_image
 from siamese_core.errors import NotAnImageError, UnreadableImageError, first_line
-
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
 
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
 
@@ -73,8 +71,6 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
         raise NotAnImageError("empty file (0 bytes)")
     try:
         return _decode(data, config)
-    except UnidentifiedImageError:
-        raise NotAnImageError("not an image in a known format (" + ", ".join(FORMATS) + ")") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError("too large: a decompression bomb") from None
     except UnreadableImageError:
@@ -140,7 +136,7 @@ def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
 
 
 def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = open_image(data)
     width, height = image.size
     if width * height > config.max_pixels:
         raise UnreadableImageError(
