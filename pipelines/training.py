@@ -7,6 +7,7 @@ from pydantic_core import to_jsonable_python
 
 from siamese_core.config import (
     CalibrationConfig,
+    DataConfig,
     DataDir,
     EncoderConfig,
     EvaluationConfig,
@@ -38,6 +39,7 @@ def training_pipeline(
     model_name: ModelName = "siamese",
     split_file: SplitFile = None,
     seed: Seed = 0,
+    data: DataConfig = DataConfig(),
     images: ImageConfig = ImageConfig(),
     validation: ValidationConfig = ValidationConfig(),
     split: SplitConfig = SplitConfig(),
@@ -51,10 +53,11 @@ def training_pipeline(
     """Train, calibrate, evaluate and register a verifier.
 
     Args:
-        data_dir: Folder of images; an identity is the path of a folder below it.
+        data_dir: Folder of images; an identity is the path of a folder below it, unless `data` says otherwise.
         model_name: Name in the MLflow model registry.
         split_file: Optional CSV `identity,split` that overrides the hash split.
         seed: Of everything random.
+        data: How folders become identities.
         images: How images are prepared.
         validation: Requirements on the data.
         split: Shares of the parts.
@@ -71,8 +74,8 @@ def training_pipeline(
     config = json.dumps(to_jsonable_python(locals()), sort_keys=True)
     pairs, metadata = InputFile.of(evaluation.pairs), InputFile.of(evaluation.metadata)
     weights = InputFile.of(encoder.weights_file)
-    manifest, store, _ = ingest(data_dir, images)
-    validate(manifest, store, validation)
+    manifest, store, _ = ingest(data_dir, images, data)
+    validate(manifest, store, validation, data)
     parts, pair_list = split_identities(
         manifest,
         split,

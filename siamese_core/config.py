@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from siamese_core.config_section import Rules, no_boolean, section
 
+IdentityRule = Literal["first_level", "leaf", "path"]
 Search = Literal["auto", "exact", "flat", "ivf", "hnsw"]
 # `held_out` is all that does not train: calibration and test together.
 Part = Literal["train", "calibration", "test", "held_out"]
@@ -55,6 +56,18 @@ ModelName = Annotated[
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of everything random."), BeforeValidator(no_boolean)]
 
 
+@section("data")
+class DataConfig:
+    """From folders to identities."""
+
+    identity: IdentityRule | None = None
+    """The part of a folder's path below `data_dir` that names the identity: `first_level` (`ann` of `ann/session1`),
+    `leaf` (`ann` of `train/ann`) or `path`, all of it. Where it is not set it is `path`, and folders that may hold one
+    person under two names are reported."""
+    merge_file: FilePath | None = None
+    """CSV with the columns `identity,into`: images of the first count as images of the second."""
+
+
 @section("images")
 class ImageConfig:
     """Preparation of a file as the square uint8 array that the encoder reads."""
@@ -70,6 +83,9 @@ class ImageConfig:
     """Side of the square that is kept, as a fraction of the shorter side, or of the content's square."""
     invert: bool = False
     """Swap dark and light, for dark strokes on white paper, say."""
+    white_level: Annotated[int, Field(ge=1, le=2**32 - 1)] | None = None
+    """The number that is white in images of more than 8 bits a channel, such as 4095 for 12 bits in files of 16; the
+    end of the file's range where it is not set."""
     max_pixels: Annotated[int, Field(ge=1, le=10_000_000_000)] = 100_000_000
     """A file with more pixels than this is quarantined before it is decoded."""
 

@@ -2,19 +2,23 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
-from siamese_core.config import ValidationConfig
-from siamese_core.data.data_checks import Check, identity_table, image_table
+from siamese_core.config import DataConfig, ValidationConfig
+from siamese_core.data.data_checks import Check, depth_table, identity_table, image_table
+from siamese_core.data.layout import Group, answer, by_word, nested, recurring
 from siamese_core.data.manifest import COLUMNS, Manifest
+from siamese_core.data.names import look_alikes, quoted
 
 logger = logging.getLogger(__name__)
 
 _EXAMPLES = 20
+# Two unused bits: 12 or 14 bits in files of 16.
+_DARKEST = 0.25
 _Level = Literal["error", "warning"]
 
 
@@ -26,10 +30,20 @@ class _Rule:
     level: _Level
     title: str
     advice: str
+    label: str = "label"
+    """Column that names the rows which do not satisfy it."""
 
 
-def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check], list[dict[str, Any]]]:
+def run_checks(
+    manifest: Manifest, config: ValidationConfig, data: DataConfig | None = None, white_level: int | None = None
+) -> tuple[list[Check], list[dict[str, Any]]]:
     """Run all checks.
+
+    Args:
+        manifest: The files.
+        config: Requirements.
+        data: The way from folders to identities; where it names none, suspicious folders are looked for.
+        white_level: Of the images' preparation.
 
     Returns:
         The outcomes in words, and Great Expectations' own results as JSON.
@@ -44,10 +58,12 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("manifest")
     pairable = identities[identities["images"] >= 2]
-    suites: list[tuple[str, pd.DataFrame, Iterator[_Rule]]] = [
+    suites: list[tuple[str, pd.DataFrame, Iterable[_Rule]]] = [
         ("files", _labelled_files(manifest), _file_rules(config)),
         ("images", images, _image_rules(config)),
+        ("depths", depth_table(manifest, white_level), _depth_rules()),
         ("identities", identities, _identity_rules()),
+        ("folders", identities, list(_layout_rules(identities, data or DataConfig()))),
         ("pairable identities", pairable, _pairable_rules(config, len(identities))),
     ]
     checks, raw = [], []
@@ -57,13 +73,14 @@ def run_checks(manifest: Manifest, config: ValidationConfig) -> tuple[list[Check
         for rule in rules:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                result = loaded.validate(rule.expectation, result_format=_FORMAT).to_json_dict()
+                result = loaded.validate(rule.expectation, result_format=_format(rule)).to_json_dict()
             raw.append(result)
             checks.append(_outcome(rule, result))
     return checks, raw
 
 
-_FORMAT = {"result_format": "COMPLETE", "unexpected_index_column_names": ["label"]}
+def _format(rule: _Rule) -> dict[str, Any]:
+    return {"result_format": "COMPLETE", "unexpected_index_column_names": [rule.label]}
 
 
 def _file_rules(config: ValidationConfig) -> Iterator[_Rule]:
@@ -123,6 +140,17 @@ def _image_rules(config: ValidationConfig) -> Iterator[_Rule]:
     )
 
 
+def _depth_rules() -> Iterator[_Rule]:
+    import great_expectations.expectations as gxe
+
+    yield _Rule(
+        gxe.ExpectColumnValuesToBeBetween(column="of_white", min_value=_DARKEST, max_value=1),
+        "warning",
+        "images of more than 8 bits reach from black to white",
+        "They come out nearly black, or lose their light parts; set images.white_level to the number that is white.",
+    )
+
+
 def _identity_rules() -> Iterator[_Rule]:
     import great_expectations.expectations as gxe
 
@@ -132,6 +160,37 @@ def _identity_rules() -> Iterator[_Rule]:
         "every identity has at least 2 images",
         "Identities with a single image serve as negatives only.",
     )
+
+
+def _layout_rules(identities: pd.DataFrame, data: DataConfig) -> Iterator[_Rule]:
+    """Rules on identities that may be one person; each adds the column that names them.
+
+    Where the user says what names an identity, only spellings are in question.
+    """
+    names = identities["identity"].tolist()
+    if data.identity is None:
+        title = "no identity is spread over folders such as train and test, or session1 and session2"
+        yield _layout_rule(identities, by_word(names), "error", title)
+        yield _layout_rule(identities, nested(names), "warning", "no folder of images has another in it")
+        yield _layout_rule(identities, recurring(names), "warning", "no name recurs in several folders")
+    alike = look_alikes(names)
+    title = "no two identities differ in case, blanks or punctuation only"
+    advice = "If those of a line are one, give their folders one name, or set data.merge_file, a CSV identity,into."
+    yield _same_person(identities, alike, "warning", title, advice)
+
+
+def _layout_rule(identities: pd.DataFrame, groups: list[Group], level: _Level, title: str) -> _Rule:
+    advice = f"If those of a line are one, set {answer(groups)}; if all are different, set data.identity: path."
+    return _same_person(identities, groups, level, title, advice)
+
+
+def _same_person(identities: pd.DataFrame, groups: list[Group], level: _Level, title: str, advice: str) -> _Rule:
+    import great_expectations.expectations as gxe
+
+    same = {name: " = ".join(map(quoted, group)) for group in groups for name in group}
+    identities[title] = identities["identity"].map(same).fillna("").astype("str")
+    rule = gxe.ExpectColumnValuesToBeInSet(column=title, value_set=[""])
+    return _Rule(rule, level, title, f"Each counts as a person of its own. {advice}", label=title)
 
 
 def _pairable_rules(config: ValidationConfig, identities: int) -> Iterator[_Rule]:
@@ -149,7 +208,7 @@ def _outcome(rule: _Rule, result: dict[str, Any]) -> Check:
     details = result["result"]
     passed = bool(result["success"])
     rows = details.get("unexpected_index_list") or []
-    examples = list(dict.fromkeys(str(row["label"]) for row in rows if isinstance(row, dict)))
+    examples = list(dict.fromkeys(str(row[rule.label]) for row in rows if isinstance(row, dict)))
     return Check(rule.title, rule.level, passed, _observed(details, passed), examples[:_EXAMPLES], rule.advice)
 
 

@@ -38,6 +38,7 @@ _REQUIREMENTS = (
     "numpy",
     "pandas",
     "pillow",
+    "pillow-heif",
     "safetensors",
     "scikit-learn",
     "scipy",

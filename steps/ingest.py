@@ -9,7 +9,7 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from siamese_core.config import ImageConfig
+from siamese_core.config import DataConfig, ImageConfig
 from siamese_core.data.ingest import IngestIndex
 from siamese_core.data.ingest import ingest as read_images
 from siamese_core.data.manifest import Manifest
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 # Never cached: only a look at the folder tells whether it has changed. The steps after it are cached by content.
 @step(enable_cache=False)
 def ingest(
-    data_dir: str, images: ImageConfig
+    data_dir: str, images: ImageConfig, data: DataConfig
 ) -> tuple[
     Annotated[Manifest, "image_manifest"],
     Annotated[ImageStore, "image_store"],
@@ -34,7 +34,7 @@ def ingest(
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     source = Path(data_dir).expanduser().resolve()
     origin = provenance(source, images)
-    result = read_images(source, Path(folder), images, previous=find_previous(origin))
+    result = read_images(source, Path(folder), images, previous=find_previous(origin), data=data)
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
     count = result.manifest.summary()
     logger.info(

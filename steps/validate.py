@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from zenml import save_artifact, step
 from zenml.types import HTMLString
 
-from siamese_core.config import ValidationConfig
+from siamese_core.config import DataConfig, ValidationConfig
 from siamese_core.data.data_checks import describe, failures, report_json
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 @step(cache_policy=depends_on_code(__file__))
 def validate(
-    manifest: Manifest, store: ImageStore, validation: ValidationConfig
+    manifest: Manifest, store: ImageStore, validation: ValidationConfig, data: DataConfig
 ) -> tuple[Annotated[dict[str, Any], "data_report"], Annotated[HTMLString, "data_report_page"]]:
     """Check the data and write the data report."""
-    checks, raw = run_checks(manifest, validation)
+    checks, raw = run_checks(manifest, validation, data, store.config.white_level)
     report, page = report_json(checks, manifest, raw), HTMLString(data_page(checks, manifest, store))
     for check in failures(checks, "warning"):
         logger.warning(f"warning: {describe(check).strip(' -')}")

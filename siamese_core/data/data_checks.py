@@ -55,6 +55,27 @@ def identity_table(manifest: Manifest) -> pd.DataFrame:
     return manifest.ok.groupby("identity").size().rename("images").reset_index()
 
 
+def depth_table(manifest: Manifest, white_level: int | None) -> pd.DataFrame:
+    """The images of more than 8 bits a channel, by their bits.
+
+    Args:
+        manifest: The files.
+        white_level: The number that is white; the end of each range if None.
+
+    Returns:
+        For each number of bits `of_white`, the median image's largest number as a share of white, and `label`.
+    """
+    deep = manifest.ok[manifest.ok["bit_depth"] > 8]
+    groups = deep.groupby("bit_depth")["largest"].agg(["size", "median", "max"]).reset_index()
+    white = pd.Series(white_level or 2 ** groups["bit_depth"] - 1, index=groups.index)
+    labels = [
+        f"{size:,} images of {bits} bits have numbers up to {most:,}; white is {end:,} (images.white_level: "
+        f"{2 ** int(most).bit_length() - 1} would hold them)"
+        for bits, size, most, end in zip(groups["bit_depth"], groups["size"], groups["max"], white, strict=True)
+    ]
+    return pd.DataFrame({"of_white": groups["median"] / white, "label": pd.Series(labels, dtype="str")})
+
+
 def failures(checks: list[Check], level: str) -> list[Check]:
     """The checks of a level that did not pass."""
     return [check for check in checks if check.level == level and not check.passed]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import math
-import posixpath
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TextIO
 
 from siamese_core.arrays import Indices
 from siamese_core.data.manifest import Manifest
+from siamese_core.data.names import Names
 from siamese_core.errors import DataError
 from siamese_core.input_file import reading_csv
 
@@ -89,19 +89,19 @@ def _read(file: TextIO, path: Path, manifest: Manifest) -> tuple[str, list[str],
     header = _header(next(reader, []), path)
     key = "path" if "path" in header else "identity"
     columns = [i for i, name in enumerate(header) if name not in ("path", "identity")]
-    names, at, subjects = [header[i] for i in columns], header.index(key), set(manifest.table[key])
+    names, at, subjects = [header[i] for i in columns], header.index(key), Names(manifest.table[key])
     values: dict[str, _Row] = {}
     strangers: list[tuple[int, str]] = []
     for line, cells in _filled(reader, len(header), path):
-        subject = posixpath.normpath(cells[at].strip().strip("/")) if cells[at].strip() else ""
-        if subject not in subjects:
+        subject = subjects.find(cells[at]) if cells[at].strip() else None
+        if subject is None:
             strangers.append((line, cells[at]))
             if len(strangers) == _MOST_STRANGERS:
                 break
             continue
         _add(values, subject, (line, tuple(_value(cells[i]) for i in columns)), names, path)
     if strangers:
-        raise DataError(_strangers(strangers, key, subjects, path))
+        raise DataError(_strangers(strangers, key, set(manifest.judged[key]), path))
     if not values:
         raise DataError(f"{path} has a header but no rows.")
     return key, names, values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
+from siamese_core.data.bit_depth import BitDepth, grey_to_8_bits, largest_number, rescale_colours
+from siamese_core.data.image_formats import open_image
 from siamese_core.errors import NotAnImageError, UnreadableImageError, first_line
-
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "GIF")
 
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
 
@@ -42,6 +41,8 @@ class DecodedImage:
         height: Height of the upright original, in pixels.
         mode: Pillow's mode of the original, such as `RGB`, `1`, `P` or `I;16`.
         format: The file format that was recognised, such as `JPEG`.
+        bit_depth: Bits of a channel in the file.
+        largest: The largest number of a channel, where it has more than 8 bits; else 0.
     """
 
     pixels: Pixels
@@ -49,6 +50,8 @@ class DecodedImage:
     height: int
     mode: str
     format: str
+    bit_depth: int
+    largest: int
 
 
 def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
@@ -68,8 +71,6 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
         raise NotAnImageError("empty file (0 bytes)")
     try:
         return _decode(data, config)
-    except UnidentifiedImageError:
-        raise NotAnImageError("not an image in a known format (" + ", ".join(FORMATS) + ")") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError("too large: a decompression bomb") from None
     except UnreadableImageError:
@@ -126,7 +127,8 @@ def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
     Returns:
         (size, size, channels) uint8.
     """
-    upright = _flatten(ImageOps.exif_transpose(image), "L" if config.color == "grey" else "RGB")
+    mode, depth = "L" if config.color == "grey" else "RGB", BitDepth.of(image)
+    upright = _flatten(ImageOps.exif_transpose(image), mode, depth, config.white_level)
     square = _content_square(upright, config) if config.framing == "content" else _central_square(upright, config)
     pixels = np.asarray(square, dtype=np.uint8)
     pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
@@ -134,13 +136,13 @@ def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
 
 
 def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = open_image(data)
     width, height = image.size
     if width * height > config.max_pixels:
         raise UnreadableImageError(
             f"too large: {width}×{height} pixels, more than {config.max_pixels:,} (images.max_pixels)"
         )
-    mode, file_format = image.mode, image.format or "unknown"
+    mode, file_format, depth = image.mode, image.format or "unknown", BitDepth.of(image)
     # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final resolution keeps the resampling clean.
     share = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
     side = round(2 * config.size / share)
@@ -148,14 +150,15 @@ def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
     image.load()
     if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_A_QUARTER:
         width, height = height, width
-    return DecodedImage(prepare(image, config), width, height, mode, file_format)
+    largest = largest_number(image, depth)
+    rescale_colours(image, data, depth, config.white_level)
+    return DecodedImage(prepare(image, config), width, height, mode, file_format, depth.bits, largest)
 
 
-def _flatten(image: Image.Image, mode: str) -> Image.Image:
-    """Convert any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid on white."""
+def _flatten(image: Image.Image, mode: str, depth: BitDepth, white_level: int | None) -> Image.Image:
+    """Convert any mode to `L` or `RGB`: more than 8 bits scaled to 8, transparency laid on white."""
     if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
-        return Image.fromarray((wide.clip(0, 65535) // 257).astype(np.uint8)).convert(mode)
+        return Image.fromarray(grey_to_8_bits(image, depth, white_level)).convert(mode)
     if image.mode == "F":
         raise UnreadableImageError("floating-point pixels; save the image with 8 or 16 bits a channel")
     if image.has_transparency_data:

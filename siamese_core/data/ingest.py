@@ -20,7 +20,8 @@ import pandas as pd
 
 from siamese_core.arrays import Indices, Pixels
 from siamese_core.artifact import read_table, write_table
-from siamese_core.config import ImageConfig
+from siamese_core.config import DataConfig, ImageConfig
+from siamese_core.data.identities import name_identities
 from siamese_core.data.ignored import ignored
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.quarantine import Row, printable, read_or_quarantine
@@ -99,19 +100,21 @@ def ingest(
     config: ImageConfig,
     workers: int | None = None,
     previous: Ingested | None = None,
+    data: DataConfig | None = None,
 ) -> Ingested:
     """Read all files below `data_dir`, in parallel, with memory for a few images at a time.
 
     Args:
-        data_dir: A folder of folders of images; an identity is the path of a folder below it, at any depth.
+        data_dir: A folder of folders of images, at any depth.
         folder: An existing folder for the image store's files.
         config: Preparation of the images.
         workers: Threads that decode (Pillow works outside Python's lock); the number of cores if not given.
         previous: An earlier ingest of the same folder with the same configuration and code: its files of unchanged
             size and time are not read again.
+        data: The way from folders to identities.
 
     Raises:
-        DataError: The folder is missing, has no files, or none of them can be read.
+        DataError: The folder is missing, has no files, none of them can be read, or the merge file is wrong.
     """
     listed_ns = time.time_ns()
     logger.info(f"looking through {data_dir}")
@@ -126,7 +129,8 @@ def ingest(
     with track("ingest", len(files), "files") as progress:
         fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
         store = write_store(folder, config, _images(old, previous, fresh, rows, progress))
-    manifest = Manifest(_merge(old, previous.manifest.table, make_table(rows)))
+    table = _merge(old, previous.manifest.table, make_table(rows))
+    manifest = Manifest(name_identities(table, data or DataConfig()))
     if manifest.ok.empty:
         raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
     return Ingested(manifest, store, index, reused=int((old >= 0).sum()))

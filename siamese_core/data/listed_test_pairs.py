@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from siamese_core.data.manifest import Manifest
+from siamese_core.data.names import Names
 from siamese_core.data.pair_lists import PairList, read_pairs_of, rows_of
 from siamese_core.data.split import Split
 from siamese_core.errors import DataError, examples
@@ -38,10 +39,12 @@ class _ImagesOfManifest:
     place = "among the readable images of data_dir"
 
     def __init__(self, manifest: Manifest) -> None:
-        table, quarantine = manifest.table, manifest.quarantined
-        self._reasons = dict(zip(quarantine["path"], quarantine["reason"], strict=True))
-        self._paths = set(table["path"].tolist())
-        self._folders = {folder for identity in table["identity"].unique() for folder in _from_root(identity)}
+        unusable = manifest.table[manifest.table["status"] != "ok"]
+        reasons = unusable["status"].replace("quarantined", "in quarantine") + ": " + unusable["reason"]
+        self._reasons: dict[str, str] = dict(zip(unusable["path"], reasons, strict=True))
+        self._names = Names(manifest.table["path"])
+        in_folders = set(map(posixpath.dirname, manifest.judged["path"]))
+        self._folders = {folder for deepest in in_folders for folder in _from_root(deepest)}
         example = next(iter(manifest.ok["path"]), "NAME/1.jpg")
         self.advice = (
             f"Remove their pairs, mend the files, or write each path as it is below data_dir, such as {example}."
@@ -51,11 +54,15 @@ class _ImagesOfManifest:
         """Every folder with an image at some depth."""
         return self._folders
 
+    def find(self, image: str) -> str:
+        """The path as the manifest has it."""
+        return self._names.find(image) or posixpath.normpath(image.strip())
+
     def why_not(self, image: str) -> str | None:
-        """Tell an image in quarantine, with its reason, from an unknown one."""
+        """Tell a file in quarantine or an ignored one, with its reason, from an unknown one."""
         if image in self._reasons:
-            return f"in quarantine: {self._reasons[image]}"
-        if image in self._paths:
+            return self._reasons[image]
+        if self._names.find(image):
             return None
         return "no such image" if posixpath.dirname(image) in self._folders else "no such folder"
 

@@ -13,7 +13,7 @@ import pandas as pd
 from siamese_core.artifact import read_table, write_table
 
 COLUMNS = {
-    "identity": "str",  # folder below data_dir, joined by "/"
+    "identity": "str",  # name of the person or thing: folder below data_dir, joined by "/", in NFC
     "path": "str",  # file below data_dir, joined by "/"
     "sha256": "str",  # of the file's bytes; "" where it could not be read
     "bytes": "int64",
@@ -21,6 +21,8 @@ COLUMNS = {
     "height": "int64",
     "mode": "str",
     "format": "str",
+    "bit_depth": "int64",  # bits of a channel in the file; 0 where it could not be decoded
+    "largest": "int64",  # largest number of a channel where it has more than 8 bits; else 0
     "brightness": "float64",  # mean of the prepared pixels, 0 to 255
     "contrast": "float64",  # their standard deviation
     "status": "str",  # ok | quarantined | ignored

@@ -22,6 +22,7 @@ import pandas as pd
 from siamese_core.arrays import Indices
 from siamese_core.artifact import read_record, read_table, write_record, write_table
 from siamese_core.data.manifest import Manifest
+from siamese_core.data.names import nfc
 from siamese_core.data.pair_parsing import Lookup, Row, read_rows
 from siamese_core.errors import DataError, examples
 from siamese_core.input_file import reading_csv
@@ -93,6 +94,7 @@ class FilesBelow:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._children: dict[Path, dict[str, str]] = {}
         self.place = f"below {root}"
         self.advice = "Name the folder that the paths start from with --images."
 
@@ -101,6 +103,28 @@ class FilesBelow:
         for folder, names, _ in os.walk(self._root):
             for name in names:
                 yield os.path.relpath(os.path.join(folder, name), self._root).replace(os.sep, "/")
+
+    def find(self, image: str) -> str:
+        """The path of the file, which may be spelt in another Unicode form or without outer blanks."""
+        exact, plain = posixpath.normpath(image), posixpath.normpath(image.strip())
+        if exact != plain and os.path.isfile(self._root / exact):
+            return exact
+        if plain.isascii() or os.path.isfile(self._root / plain):
+            return plain
+        return self._in_another_form(plain)
+
+    def _in_another_form(self, image: str) -> str:
+        """The path whose parts are the same in NFC; as it is written where there is none."""
+        path = ""
+        for part in image.split("/"):
+            path = posixpath.join(path, self._names_in(self._root / path).get(nfc(part), part))
+        return path
+
+    def _names_in(self, folder: Path) -> dict[str, str]:
+        """The names in a folder by their NFC; a folder is listed once."""
+        if folder not in self._children:
+            self._children[folder] = {nfc(name): name for name in os.listdir(folder)} if folder.is_dir() else {}
+        return self._children[folder]
 
     def why_not(self, image: str) -> str | None:
         """Tell a missing file from a missing folder."""
@@ -170,7 +194,8 @@ def _open(path: Path) -> Iterator[TextIO]:
 class _Images:
     """Numbers of images in the order in which they come; `a.jpg` and `./a.jpg` are one."""
 
-    def __init__(self) -> None:
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
         self.paths: list[str] = []
         self.lines: list[int] = []
         self._numbers: dict[str, int] = {}
@@ -180,7 +205,7 @@ class _Images:
         return self._add(path, line) if number is None else number
 
     def _add(self, path: str, line: int) -> int:
-        plain = posixpath.normpath(path)
+        plain = self._lookup.find(path)
         number = self._numbers.setdefault(plain, len(self.paths))
         if number == len(self.paths):
             self.paths.append(plain)
@@ -190,7 +215,7 @@ class _Images:
 
 
 def _collect(rows: Iterable[Row], path: Path, lookup: Lookup, has_folds: bool) -> PairList:
-    images = _Images()
+    images = _Images(lookup)
     flat_pairs, answers, fold_numbers = array("i"), array("b"), array("i")
     for line, path_a, path_b, same, fold in rows:
         first, second = images.number(path_a, line), images.number(path_b, line)

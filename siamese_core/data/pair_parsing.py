@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from siamese_core.data.names import nfc
 from siamese_core.errors import DataError
 
 _EXAMPLES = 5
@@ -36,6 +37,9 @@ class Lookup(Protocol):
 
     def folders(self) -> Iterable[str]:
         """Every folder that images may be in, `/`-joined."""
+
+    def find(self, image: str) -> str:
+        """The path of an image as the place has it; as it is written where there is none."""
 
     def why_not(self, image: str) -> str | None:
         """Say in a few words why an image cannot be used; None where it can."""
@@ -151,11 +155,11 @@ class _Folders:
     def __init__(self, lookup: Lookup) -> None:
         self._below: dict[str, list[str]] = defaultdict(list)
         for folder in lookup.folders():
-            self._below[posixpath.basename(folder)].append(folder)
+            self._below[nfc(posixpath.basename(folder))].append(folder)
 
     def image(self, name: str, number: str) -> str:
         """The path of an image; a name without a folder is looked for, and missed, right below the root."""
-        folders = self._below.get(name, [name])
+        folders = self._below.get(nfc(name), [name])
         if len(folders) > 1:
             examples = ", ".join(sorted(folders)[:_EXAMPLES])
             raise DataError(f"{name} has several folders: {examples}; list whole paths, in a CSV path_a,path_b,same.")

@@ -14,6 +14,7 @@ from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
 from siamese_core.data.ignored import ignored, sidecar
 from siamese_core.data.images import decode_image, read_file
+from siamese_core.data.names import nfc
 from siamese_core.errors import NotAnImageError, UnreadableImageError
 
 # Columns of the manifest.
@@ -32,7 +33,8 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
         Its row, and its prepared pixels, (size, size, channels), if it is `ok`.
     """
     row: Row = {"identity": "", "path": printable(path), "sha256": "", "bytes": 0, "width": 0, "height": 0}
-    row |= {"mode": "", "format": "", "brightness": 0.0, "contrast": 0.0, "status": "quarantined", "reason": ""}
+    row |= {"mode": "", "format": "", "bit_depth": 0, "largest": 0, "brightness": 0.0, "contrast": 0.0}
+    row |= {"status": "quarantined", "reason": ""}
     if rule := ignored(path):
         return row | {"status": "ignored", "reason": rule}, None
     data = b""
@@ -47,6 +49,7 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
         rule = sidecar(path, data) if beside else None
         return row | ({"status": "ignored", "reason": rule} if rule else {"reason": str(error)}), None
     row |= {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}
+    row |= {"bit_depth": image.bit_depth, "largest": image.largest}
     row |= {"brightness": float(image.pixels.mean()), "contrast": float(image.pixels.std())}
     return row | {"status": "ok"}, image.pixels
 
@@ -60,7 +63,7 @@ def _identity(path: str) -> str:
     identity, _, _ = path.rpartition("/")
     if not identity:
         raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")
-    return identity
+    return nfc(identity)
 
 
 def printable(path: str) -> str:

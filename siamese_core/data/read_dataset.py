@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from siamese_core.config import ImageConfig, SplitConfig
+from siamese_core.config import DataConfig, ImageConfig, SplitConfig
 from siamese_core.data.dataset import Dataset
 from siamese_core.data.ingest import ingest
 from siamese_core.data.split import make_split
@@ -16,6 +16,7 @@ def read_dataset(
     images: ImageConfig | None = None,
     split: SplitConfig | None = None,
     split_file: Path | None = None,
+    data: DataConfig | None = None,
 ) -> Dataset:
     """Read a folder of images, one folder an identity, and split the identities.
 
@@ -25,9 +26,10 @@ def read_dataset(
         images: Their preparation.
         split: Shares of the parts.
         split_file: CSV `identity,split` that wins over the shares.
+        data: The way from folders to identities.
 
     Raises:
         DataError: There is no usable image, or a part has too few identities.
     """
-    result = ingest(data_dir, folder, images or ImageConfig())
+    result = ingest(data_dir, folder, images or ImageConfig(), data=data)
     return Dataset(result.manifest, result.store, make_split(result.manifest, split or SplitConfig(), split_file))

@@ -16,6 +16,7 @@ from siamese_core.arrays import Indices
 from siamese_core.artifact import read_table, write_table
 from siamese_core.config import Part, SplitConfig
 from siamese_core.data.manifest import Manifest
+from siamese_core.data.names import Names, nfc
 from siamese_core.errors import DataError, examples
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None 
         DataError: The file is wrong, or a part has too few identities.
     """
     images_per_identity = manifest.ok.groupby("identity").size()
-    assigned = read_split_file(split_file) if split_file else {}
+    assigned = read_split_file(split_file, Names(images_per_identity.index)) if split_file else {}
     _refuse_strangers(assigned, images_per_identity.index, split_file)
     drawn = _draw(images_per_identity.drop(list(assigned), errors="ignore"), config, "test" not in assigned.values())
     parts = {name: assigned.get(name) or drawn[name] for name in images_per_identity.index}
@@ -127,12 +128,19 @@ def _draw(images: pd.Series[int], config: SplitConfig, may_test: bool) -> dict[s
 
 def _position(identity: str, config: SplitConfig) -> float:
     """The salted hash of a name, uniform from 0 to 1."""
-    digest = hashlib.sha256(f"{config.salt}\0{identity}".encode()).digest()
+    digest = hashlib.sha256(f"{config.salt}\0{nfc(identity)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def read_split_file(path: Path) -> dict[str, str]:
+def read_split_file(path: Path, names: Names) -> dict[str, str]:
     """Read a CSV with the columns `identity,split`.
+
+    Args:
+        path: The file.
+        names: The identities that there are.
+
+    Returns:
+        Identity → part; an identity that there is not stays as it is written.
 
     Raises:
         DataError: The file is missing, its header or a part's name is wrong, or an identity is listed twice.
@@ -145,7 +153,7 @@ def read_split_file(path: Path) -> dict[str, str]:
         raise DataError(f"split_file {path} cannot be read as CSV: {error}") from error
     if not {"identity", "split"} <= set(table.columns):
         raise DataError(f"split_file {path} has the columns {list(table.columns)}; it needs identity,split.")
-    table["identity"] = table["identity"].str.strip().str.strip("/")
+    table["identity"] = [names.find(text) or text.strip().strip("/") for text in table["identity"]]
     table["split"] = table["split"].str.strip()
     for line, part in enumerate(table["split"], start=2):
         if part not in PARTS:

@@ -181,5 +181,6 @@ def _manifest(identities: int, per_identity: int) -> Manifest:
         | {"reason": f"not an image {HOSTILE}" if index % 2 else "empty file"}
         for index in range(301)
     ]
-    empty = {"bytes": 0, "width": 0, "height": 0, "mode": "", "format": "", "brightness": 0.0, "contrast": 0.0}
+    empty = {"bytes": 0, "width": 0, "height": 0, "mode": "", "format": "", "bit_depth": 0}
+    empty |= {"largest": 0, "brightness": 0.0, "contrast": 0.0}
     return Manifest(make_table([empty | row for row in rows + bad]))

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from siamese_core.config import (
     AugmentConfig,
     CalibrationConfig,
+    DataConfig,
     DataDir,
     EncoderConfig,
     EvaluationConfig,
@@ -33,6 +34,7 @@ from siamese_core.config_section import problems
 from siamese_core.errors import ConfigError
 
 SECTIONS: dict[str, Any] = {
+    "data": DataConfig,
     "images": ImageConfig,
     "validation": ValidationConfig,
     "split": SplitConfig,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from siamese_core.data.image_metadata import Metadata, read_metadata
-from siamese_core.data.manifest import Manifest, make_table
+from siamese_core.data.manifest import COLUMNS, Manifest, make_table
 from siamese_core.errors import DataError
 from siamese_core.evaluation.image_groups import metadata_groups
 
@@ -14,7 +14,7 @@ from siamese_core.evaluation.image_groups import metadata_groups
 @pytest.fixture
 def manifest() -> Manifest:
     def row(path: str, status: str) -> dict[str, object]:
-        numbers = dict.fromkeys(("bytes", "width", "height", "brightness", "contrast"), 1)
+        numbers = dict.fromkeys((name for name, kind in COLUMNS.items() if kind != "str"), 1)
         return {"path": path, "identity": path.rpartition("/")[0], "status": status} | numbers
 
     names = [f"people/{name}/{number}.jpg" for name in ("ada", "bob", "grace") for number in (1, 2, 3, 4, 5)]

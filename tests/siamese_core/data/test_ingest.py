@@ -135,7 +135,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "bomb.png": (bomb(), "too large"),
         "large.png": (encode(Image.new("L", (300, 300)), "PNG"), "too large: 300×300"),
         "float.tiff": (encode(Image.fromarray(np.zeros((9, 9), np.float32)), "TIFF"), "floating-point"),
-        "movie.mp4": (b"\x00\x00\x00\x18ftypmp42", "not an image"),
+        "movie.mp4": (b"\x00\x00\x00\x18ftypmp42", "a video"),
     }
     (folder / "bad").mkdir(parents=True)
     for name, (data, _) in contents.items():

@@ -10,7 +10,7 @@ import pytest
 from siamese_core.config import EncoderConfig
 from siamese_core.data.dataset import Dataset
 from siamese_core.data.listed_test_pairs import read_held_out_pairs
-from siamese_core.data.manifest import Manifest, make_table
+from siamese_core.data.manifest import COLUMNS, Manifest, make_table
 from siamese_core.data.pair_lists import PairList, rows_of
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
@@ -28,7 +28,7 @@ HEADER = "path_a,path_b,same\n"
 def people(*paths: str, reasons: dict[str, str] | None = None) -> Manifest:
     """Files of a data folder; those with a reason are in quarantine."""
     rows = [
-        dict.fromkeys(("bytes", "width", "height", "brightness", "contrast"), 0)
+        dict.fromkeys((name for name, kind in COLUMNS.items() if kind != "str"), 0)
         | {"identity": path.rpartition("/")[0], "path": path, "sha256": "", "mode": "", "format": ""}
         | {"status": "quarantined" if path in (reasons or {}) else "ok", "reason": (reasons or {}).get(path, "")}
         for path in paths
