@@ -360,7 +360,7 @@ class PromotionConfig:
     target of the champion's default operating point, on the same test pairs."""
     max_fmr_increase: Fraction = 0.0
     """Largest amount by which the challenger's FMR at its default operating point may measurably exceed the champion's
-    at its own, on the same test pairs. Up to the champion's target it may in any case: so much its callers accepted."""
+    at its own, on the same test pairs."""
     max_eer: Fraction | None = None
     """Highest EER of a champion, the first one included; any where it is not set."""
     max_fnmr: Fraction | None = None

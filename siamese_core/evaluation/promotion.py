@@ -47,7 +47,7 @@ def _objections(evaluation: Evaluation, config: PromotionConfig, model_name: str
         return
     yield from _to_looser_default(evaluation, evaluation.champion)
     if comparison := evaluation.champion.comparison:
-        yield from _to_comparison(comparison, evaluation.champion, config)
+        yield from _to_comparison(comparison, config)
     else:
         yield f"{evaluation.champion}; `siamese promote {model_name} VERSION` decides by hand"
 
@@ -95,7 +95,7 @@ def _to_looser_default(evaluation: Evaluation, champion: ChampionResult) -> Iter
         )
 
 
-def _to_comparison(comparison: Comparison, champion: ChampionResult, config: PromotionConfig) -> Iterator[str]:
+def _to_comparison(comparison: Comparison, config: PromotionConfig) -> Iterator[str]:
     """Figures that are worse than the champion's, beyond the margin of each."""
     eer, fnmr, fmr = comparison.eer, comparison.fnmr, comparison.fmr
     if eer.value > config.max_eer_increase:
@@ -103,9 +103,7 @@ def _to_comparison(comparison: Comparison, champion: ChampionResult, config: Pro
     if fnmr and fnmr.low > config.max_fnmr_increase:
         margin = f"promotion.max_fnmr_increase is {config.max_fnmr_increase:g}"
         yield f"it is {fnmr.standing}: {comparison.fnmr_name} {fnmr}; {margin}"
-    # Up to the champion's target its callers get what they were promised.
-    promised = _target(champion.points, champion.default) or 0.0
-    if fmr and fmr.low > config.max_fmr_increase and fmr.challenger > promised:
+    if fmr and fmr.low > config.max_fmr_increase:
         margin = f"promotion.max_fmr_increase is {config.max_fmr_increase:g}"
         yield f"it is {fmr.standing}: {comparison.fmr_name} {fmr}; {margin}"
 

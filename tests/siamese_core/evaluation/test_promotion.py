@@ -151,14 +151,6 @@ def test_each_figure_that_is_measurably_worse_stands_in_the_way_by_name(first: E
     assert both.reason.count("it is measurably worse: ") == 3
 
 
-def test_up_to_the_champions_target_more_false_matches_are_what_was_promised(first: Evaluation) -> None:
-    more = Difference(0.009, 0.005, 0.002, 0.006)
-    assert decision(beside(first, fmr=more)).promote
-    # The EER promises nothing, so its callers keep what they have.
-    of_eer = replace(beside(first, "eer", fmr=more), default="eer")
-    assert not decision(of_eer).promote
-
-
 def test_a_tighter_default_is_judged_by_the_same_figures(first: Evaluation) -> None:
     tighter = replace(beside(first, "fmr_1e-1", eer=BETTER, fmr=BETTER), default="fmr_1e-2")
     assert decision(tighter).promote
