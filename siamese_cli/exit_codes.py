@@ -8,7 +8,7 @@
 | 75   |                      |                    |              | another run is in progress |        |
 
 Code 2 covers everything else that can happen: wrong usage, a missing model, a server that does not answer, a full disk,
-Ctrl-C, and exceptions that nobody expected.
+Ctrl-C, and exceptions that nobody expected. `siamese_cli.entry` gives it where a process cannot do so itself.
 """
 
 import io
@@ -55,7 +55,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         output.answer(answer)
         code = answer.code
     except click.exceptions.Exit as end:  # --help, --version
-        code = end.exit_code
+        code = ExitCode.TROUBLE if end.exit_code else ExitCode.DONE
     except BaseException as error:
         if os.environ.get(_DEBUG):
             traceback.print_exc()
@@ -84,6 +84,8 @@ def _words(error: BaseException) -> str:
             return "interrupted"
         case BrokenPipeError():
             return ""  # nobody reads any more
+        case MemoryError():
+            return "not enough memory"
         case OSError() if error.strerror:
             return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         case _:

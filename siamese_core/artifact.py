@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -42,8 +43,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file of `write_json`.
+
+    Raises:
+        ModelError: A number in it is not finite: a comparison with it would be answered, and mean nothing.
+    """
+
+    def number(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ModelError(f"{path} holds {text}, which is not a finite number: use another copy of it.")
+        return value
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=number, parse_float=number)
 
 
 def write_record(path: Path, record: DataclassInstance, format_number: int) -> None:

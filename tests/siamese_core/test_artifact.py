@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from siamese_core.artifact import read_record, write_json, write_record
+from siamese_core.artifact import read_json, read_record, write_json, write_record
 from siamese_core.errors import ModelError
 
 
@@ -59,3 +59,10 @@ def test_a_file_that_holds_something_else_is_refused_in_words(tmp_path: Path) ->
     write_json(tmp_path / "leaf.json", {"value": "red"})
     with pytest.raises(ModelError, match=r"leaf\.json does not hold"):
         read_record(Leaf, tmp_path / "leaf.json", 1)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_refused(number: str, tmp_path: Path) -> None:
+    (tmp_path / "tree.json").write_text(f'{{"value": {number}}}')
+    with pytest.raises(ModelError, match=f"tree.json holds {number}, which is not a finite number"):
+        read_json(tmp_path / "tree.json")
