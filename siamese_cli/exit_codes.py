@@ -23,7 +23,7 @@ from typing import TextIO
 import click
 
 from siamese_cli.output import Answer, Output, log_lines
-from siamese_core.errors import SiameseError
+from siamese_core.errors import plain_words
 
 _DEBUG = "SIAMESE_DEBUG"
 _LONGEST = 300
@@ -78,14 +78,12 @@ def _words(error: BaseException) -> str:
         case click.UsageError():
             usage = error.ctx.command_path if error.ctx else "siamese"
             return f"{error.format_message()} See {usage} --help."
-        case SiameseError():
-            return str(error)
         case KeyboardInterrupt():
             return "interrupted"
         case BrokenPipeError():
             return ""  # nobody reads any more
-        case MemoryError():
-            return "not enough memory"
+        case _ if words := plain_words(error):
+            return words
         case OSError() if error.strerror:
             return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         case _:
