@@ -7,6 +7,7 @@ import numpy as np
 
 from siamese_cli.models import load_verifier
 from siamese_core.arrays import Embeddings
+from siamese_core.artifact import whole_file
 from siamese_core.data.images import load_image
 from siamese_core.data.ingest import image_files
 from siamese_core.errors import DataError, UnreadableImageError
@@ -70,7 +71,5 @@ def _files(item: Path) -> list[Path]:
 
 
 def _write(output: Path, paths: list[str], embeddings: np.ndarray) -> None:
-    partial = output.with_name(output.name + ".partial")
-    with partial.open("wb") as file:
+    with whole_file(output) as partial, partial.open("wb") as file:
         np.savez(file, paths=np.array(paths), embeddings=embeddings)
-    partial.replace(output)

@@ -8,7 +8,7 @@
 | 75   |                      |                    |              | another run is in progress |        |
 
 Code 2 covers everything else that can happen: wrong usage, a missing model, a server that does not answer, a full disk,
-Ctrl-C, and exceptions that nobody expected.
+Ctrl-C, and exceptions that nobody expected. `siamese_cli.entry` gives it where a process cannot do so itself.
 """
 
 import io
@@ -23,7 +23,7 @@ from typing import TextIO
 import click
 
 from siamese_cli.output import Answer, Output, log_lines
-from siamese_core.errors import SiameseError
+from siamese_core.errors import plain_words
 
 _DEBUG = "SIAMESE_DEBUG"
 _LONGEST = 300
@@ -55,7 +55,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         output.answer(answer)
         code = answer.code
     except click.exceptions.Exit as end:  # --help, --version
-        code = end.exit_code
+        code = ExitCode.TROUBLE if end.exit_code else ExitCode.DONE
     except BaseException as error:
         if os.environ.get(_DEBUG):
             traceback.print_exc()
@@ -78,12 +78,12 @@ def _words(error: BaseException) -> str:
         case click.UsageError():
             usage = error.ctx.command_path if error.ctx else "siamese"
             return f"{error.format_message()} See {usage} --help."
-        case SiameseError():
-            return str(error)
         case KeyboardInterrupt():
             return "interrupted"
         case BrokenPipeError():
             return ""  # nobody reads any more
+        case _ if words := plain_words(error):
+            return words
         case OSError() if error.strerror:
             return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         case _:

@@ -66,7 +66,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return shell_complete(siamese, {}, "siamese", COMPLETE, instruction)
     return run(siamese, sys.argv[1:] if arguments is None else arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

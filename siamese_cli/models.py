@@ -139,11 +139,11 @@ def reading(folder: Path) -> Iterator[None]:
     """Say in words that the files of a folder are damaged.
 
     Raises:
-        ModelError: In place of whatever the libraries that read the files raise.
+        ModelError: In place of whatever the libraries raise that read the files, unless memory or disk are to blame.
     """
     try:
         yield
-    except SiameseError:
+    except (SiameseError, OSError, MemoryError):
         raise
     except Exception as error:
         raise ModelError(f"The model in {folder} is damaged ({type(error).__name__}: {error}).") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from siamese_core.errors import ModelError
+from siamese_core.errors import ModelError, first_line, plain_words
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -27,7 +27,7 @@ def registry() -> Iterator[MlflowClient]:
     try:
         yield MlflowClient()
     except MlflowException as error:
-        raise ModelError(f"MLflow at {uri}: {error.message}") from error
+        raise ModelError(f"MLflow at {uri}: {plain_words(error) or first_line(error)}") from error
 
 
 def use_tracking() -> str:

@@ -5,9 +5,13 @@ Saving the same value twice writes the same bytes, so that the hash of the folde
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -42,8 +46,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file of `write_json`.
+
+    Raises:
+        ModelError: A number in it is not finite: a comparison with it would be answered, and mean nothing.
+    """
+
+    def number(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ModelError(f"{path} holds {text}, which is not a finite number: use another copy of it.")
+        return value
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=number, parse_float=number)
 
 
 def write_record(path: Path, record: DataclassInstance, format_number: int) -> None:
@@ -127,3 +141,62 @@ def hash_folder(folder: Path) -> str:
         digest.update(len(name).to_bytes(8, "big") + name)
         digest.update(hash_file(path))
     return digest.hexdigest()
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder that must not exist."""
+    folder.mkdir()
+    return folder
+
+
+def put_in_place(folder: Path, target: Path) -> None:
+    """Move a complete folder to its place in one atomic step, so that no crash or loss of power leaves a part of it.
+
+    Args:
+        folder: On the same disk; all its files reach it before they get their name.
+        target: Does not exist, or is an empty folder.
+    """
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+    folder.rename(target)
+    _sync(target.parent)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all: gives another name, which becomes `path` at the end of the block.
+
+    What a killed process of this machine has left half-written beside it is removed.
+    """
+    stem = f"{path.name}.partial-{os.uname().nodename}-"
+    for other in path.parent.glob(f"{glob.escape(stem)}*"):
+        if not _runs(other.name.removeprefix(stem)):
+            other.unlink(missing_ok=True)
+    partial = path.with_name(f"{stem}{os.getpid()}")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+        _sync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _runs(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        pass  # another user's, or no process of ours
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's content, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

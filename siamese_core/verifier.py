@@ -17,6 +17,7 @@ from siamese_core.network.embedding import embed
 from siamese_core.network.trained import TrainedEncoder
 
 FILES = ("encoder.safetensors", "encoder.json", "calibration.json")
+_LENGTH_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,20 @@ class Verifier:
 
         Returns:
             (N, D) float32 of length 1.
+
+        Raises:
+            ModelError: The network overflows, or gives nothing, for one of them.
         """
         config = self.trained.images
         empty = np.empty((0, config.size, config.size, config.channels), np.uint8)
-        return embed(self.encoder, np.stack(pixels) if len(pixels) else empty)
+        embeddings = embed(self.encoder, np.stack(pixels) if len(pixels) else empty)
+        # A distance to zeros or NaN would be answered, and mean nothing.
+        bad = np.count_nonzero(~(np.abs(np.linalg.norm(embeddings, axis=1) - 1) < _LENGTH_TOLERANCE))
+        if bad:
+            raise ModelError(
+                f"The network gives no embedding of length 1 for {bad} of {len(pixels)} images: damaged weights."
+            )
+        return embeddings
 
     def verify(self, a: ImageSource, b: ImageSource, operating_point: str | None = None) -> Verification:
         """Compare two images.

@@ -13,7 +13,7 @@ from zenml.models import StepRunResponse
 
 from siamese_core.config import ImageConfig
 from siamese_core.data.ingest import Ingested
-from siamese_core.errors import SiameseError
+from siamese_core.errors import first_line
 from siamese_integrations.zenml_cache import reachable
 
 logger = logging.getLogger(__name__)
@@ -31,17 +31,25 @@ def provenance(data_dir: Path, config: ImageConfig) -> str:
 
 
 def find_previous(origin: str) -> Ingested | None:
-    """Load the newest complete ingest with this provenance, or None."""
-    steps = Client().list_run_steps(
-        name="ingest", status=ExecutionStatus.COMPLETED, sort_by="desc:created", size=_SEARCHED, hydrate=True
-    )
-    last = next((step for step in steps.items if _origin(step) == origin), None)
+    """Load the newest complete ingest with this provenance; None if there is none or anything is wrong with it."""
     try:
+        last = next((step for step in _completed() if _origin(step) == origin), None)
         return _load(last) if last else None
-    # Its files were removed from the artifact store, or another version wrote them: its classes or formats are gone.
-    except (OSError, ImportError, SiameseError) as error:
-        logger.warning(f"the last ingest cannot be read ({error}): reading every file again")
+    # Its files are damaged or gone, another version wrote them, a disk or a server fails: many types, and one way out.
+    except Exception as error:
+        logger.warning(f"the last ingest cannot be read ({first_line(error)}): reading every file again")
         return None
+
+
+def _completed() -> list[StepRunResponse]:
+    """The latest ingests, newest first."""
+    return (
+        Client()
+        .list_run_steps(
+            name="ingest", status=ExecutionStatus.COMPLETED, sort_by="desc:created", size=_SEARCHED, hydrate=True
+        )
+        .items
+    )
 
 
 def _origin(step: StepRunResponse) -> str | None:
@@ -53,4 +61,6 @@ def _load(step: StepRunResponse) -> Ingested:
     manifest, store, index = (
         step.outputs[name][0].load() for name in ("image_manifest", "image_store", "ingest_index")
     )
-    return Ingested(manifest, store, index)
+    previous = Ingested(manifest, store, index)
+    previous.check()
+    return previous

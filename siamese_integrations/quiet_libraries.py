@@ -18,3 +18,5 @@ for _name, _value in {
 # Great Expectations lists what it registers, matplotlib that it looks for fonts, MLflow each table that it makes.
 for _name in ("great_expectations", "matplotlib", "mlflow"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+# It logs with a traceback what it raises as well.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

@@ -1,6 +1,8 @@
 """ZenML's storage of the artifacts of siamese_core: folders of Parquet, NumPy, safetensors and JSON files."""
 
+import shutil
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType, VisualizationType
@@ -9,7 +11,7 @@ from zenml.materializers.base_materializer import BaseMaterializer
 from zenml.metadata.metadata_types import MetadataType
 from zenml.utils import io_utils
 
-from siamese_core.artifact import FolderArtifact, hash_folder
+from siamese_core.artifact import FolderArtifact, hash_folder, make_folder, put_in_place
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.data.ingest import IngestIndex
 from siamese_core.data.manifest import Manifest
@@ -20,6 +22,8 @@ from siamese_core.errors import DataError
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.triplets.offline import Triplets
+from siamese_integrations.scratch import guard, scratch_folder
+from siamese_integrations.zenml_stack import scratch_of
 
 _VISUALIZATIONS = {".png": VisualizationType.IMAGE, ".html": VisualizationType.HTML}
 _CHUNK = 16 * 2**20
@@ -28,7 +32,9 @@ _CHUNK = 16 * 2**20
 class FolderMaterializer(BaseMaterializer):
     """Storage of any `FolderArtifact`; its content hash is the hash of its files.
 
-    In a remote store the files are copied in pieces, so that an artifact larger than the memory can travel.
+    An artifact is there whole or not at all: it is written aside, synced, and renamed into place. In a remote store the
+    files are copied in pieces, so that an artifact larger than the memory can travel. Each load compares the files with
+    the hash of those that were saved.
     """
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (
@@ -46,21 +52,34 @@ class FolderMaterializer(BaseMaterializer):
 
     def save(self, data: FolderArtifact) -> None:
         """Write the artifact's files."""
-        folder = self._working_folder()
-        data.save(folder)
-        self._content_hash = hash_folder(folder)
-        self._names = sorted(path.name for path in folder.iterdir())
-        if io_utils.is_remote(self.uri):
-            for name in self._names:
-                _copy(str(folder / name), f"{self.uri}/{name}")
+        remote = io_utils.is_remote(self.uri)
+        aside = scratch_folder(Path(gettempdir()) if remote else scratch_of(self.artifact_store))
+        try:
+            data.save(folder := make_folder(aside / "artifact"))
+            self._content_hash = hash_folder(folder)
+            self._names = sorted(path.name for path in folder.iterdir())
+            if remote:
+                for name in self._names:
+                    _copy(str(folder / name), f"{self.uri}/{name}")
+            else:
+                put_in_place(folder, Path(self.uri))
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def load(self, data_type: type[Any]) -> Any:
-        """Read the artifact; a memory-mapped one stays on disk."""
-        folder = self._working_folder()
+        """Read the artifact; a memory-mapped one stays on disk.
+
+        Raises:
+            DataError: Its files are not those that were saved.
+        """
+        folder = Path(self.uri)
         if io_utils.is_remote(self.uri):
-            for name in fileio.listdir(self.uri):
-                _copy(f"{self.uri}/{name}", str(folder / name))
-            self._check(folder)
+            folder = self._download()
+        if self.expected_content_hash not in (None, hash_folder(folder)):
+            raise DataError(
+                f"The artifact {self.uri} is damaged: its files are not those that were saved. "
+                "Run once with `enable_cache: false`, which makes it anew."
+            )
         return data_type.load(folder)
 
     def save_visualizations(self, data: FolderArtifact) -> dict[str, VisualizationType]:
@@ -76,17 +95,14 @@ class FolderMaterializer(BaseMaterializer):
         """The hash of the files: equal values give an equal hash, and steps that depend on them stay cached."""
         return self._content_hash
 
-    def _check(self, folder: Path) -> None:
-        """Compare the files that have arrived with the hash that was recorded when they were saved."""
-        if self.expected_content_hash not in (None, hash_folder(folder)):
-            raise DataError(f"{self.uri} did not arrive as it was saved: its content hash differs. Run again.")
-
-    def _working_folder(self) -> Path:
-        if not io_utils.is_remote(self.uri):
-            return Path(self.uri)
+    def _download(self) -> Path:
         # ZenML removes it when the step has finished: until then a memory map may read it.
-        with self.get_temporary_directory(delete_at_exit=False) as folder:
-            return Path(folder)
+        with self.get_temporary_directory(delete_at_exit=False) as temporary:
+            guard(Path(temporary))
+        folder = make_folder(Path(temporary) / "artifact")
+        for name in fileio.listdir(self.uri):
+            _copy(f"{self.uri}/{name}", str(folder / name))
+        return folder
 
 
 def _copy(source: str, target: str) -> None:

@@ -1,7 +1,9 @@
 """The project's ZenML stack: its name, and where its tracker keeps MLflow's records."""
 
 from pathlib import Path
+from tempfile import gettempdir
 
+from zenml.artifact_stores import BaseArtifactStore
 from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
@@ -25,3 +27,8 @@ def tracker_uri() -> str | None:
     store = components[StackComponentType.ARTIFACT_STORE][0]
     local = Path(GlobalConfiguration().local_stores_path) / str(store.id)
     return f"sqlite:///{Path(store.configuration.get('path') or local) / 'mlflow.db'}"
+
+
+def scratch_of(store: BaseArtifactStore) -> Path:
+    """Find the place for what is on its way into an artifact store: its own disk, where it has one."""
+    return Path(store.path) / "scratch" if store.config.is_local else Path(gettempdir())

@@ -1,13 +1,13 @@
 """Ingest: from a folder tree to the image manifest and the image store."""
 
-import atexit
 import logging
-import shutil
-import tempfile
+import os
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated
 
 from zenml import log_metadata, step
+from zenml.client import Client
 
 from siamese_core.config import DataConfig, ImageConfig
 from siamese_core.data.ingest import IngestIndex
@@ -15,6 +15,8 @@ from siamese_core.data.ingest import ingest as read_images
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.store import ImageStore
 from siamese_integrations.previous_ingest import PROVENANCE, find_previous, provenance
+from siamese_integrations.scratch import remove_leftovers, scratch_folder
+from siamese_integrations.zenml_stack import scratch_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +31,13 @@ def ingest(
     Annotated[IngestIndex, "ingest_index"],
 ]:
     """Find every file below `data_dir` and read those that the last ingest has not read."""
-    # The store is copied from here into the artifact store after this function has returned.
-    folder = tempfile.mkdtemp(prefix="siamese-ingest-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    source = Path(data_dir).expanduser().resolve()
+    # The store is linked or copied from here into the artifact store after this function has returned.
+    scratch = scratch_of(Client().active_stack.artifact_store)
+    if leftovers := sum(map(remove_leftovers, {scratch, Path(gettempdir())})):
+        logger.info(f"removed {leftovers} temporary folders of runs that were killed")
+    source = Path(os.path.realpath(os.path.expanduser(data_dir)))  # never raises, unlike pathlib's
     origin = provenance(source, images)
-    result = read_images(source, Path(folder), images, previous=find_previous(origin), data=data)
+    result = read_images(source, scratch_folder(scratch), images, previous=find_previous(origin), data=data)
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
     count = result.manifest.summary()
     logger.info(

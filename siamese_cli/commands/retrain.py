@@ -15,6 +15,7 @@ from siamese_cli.options import command, config_option
 from siamese_cli.output import Answer, Output
 from siamese_core.errors import SiameseError
 
+_ZENML = "siamese_integrations.zenml_command"
 _PIPELINE = "pipelines.retraining.retraining_pipeline"
 
 
@@ -36,7 +37,7 @@ def retrain(output: Output, config: Path, wait: bool) -> Answer:
     # ZenML keeps state in the checkout that two runs at once would overwrite, and two trainings only slow each other.
     with _lock(root / ".zen" / "retrain.lock", wait) as free:
         if free:
-            call = [str(zenml), "pipeline", "run", _PIPELINE, "-c", str(config)]
+            call = [sys.executable, "-P", "-m", _ZENML, "pipeline", "run", _PIPELINE, "-c", str(config)]
             variables = {**environment(root), "PYTHONUNBUFFERED": "1"}
             code = subprocess.run(call, cwd=root, env=variables, stdout=2 if output.json else None).returncode
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from siamese_core.data.image_formats import open_image
 from siamese_core.errors import NotAnImageError, UnreadableImageError, first_line
 
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
+
+# The most that an uncompressed image needs: four channels of 16 bits.
+BYTES_PER_PIXEL = 8
 
 # A larger difference from the background is content: half-way between white paper and a black stroke's soft edge.
 _DIFFERENT = 64
@@ -98,23 +102,41 @@ def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
         return prepare(_from_array(source), config)
     if isinstance(source, bytes):
         return decode_image(source, config).pixels
-    return decode_image(read_file(Path(source)), config).pixels
+    return decode_image(read_file(Path(source), BYTES_PER_PIXEL * config.max_pixels), config).pixels
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, most: int | None = None) -> bytes:
     """Read a regular file.
 
+    Args:
+        path: The file.
+        most: Size in bytes above which it is not read; any size if not given.
+
     Raises:
-        UnreadableImageError: There is no such file, it is a folder or a device, or it may not be read.
+        UnreadableImageError: There is no such file, it is a folder or a device, too large, or it may not be read.
     """
     try:
         if not path.exists():
             raise UnreadableImageError("broken link" if path.is_symlink() else "no such file")
         if not path.is_file():
-            raise UnreadableImageError("a folder, not a file" if path.is_dir() else "not a regular file")
+            raise UnreadableImageError(_why_a_folder(path) if path.is_dir() else "not a regular file")
+        if most is not None and (size := path.stat().st_size) > most:
+            raise UnreadableImageError(
+                f"too large: {size:,} bytes, more than {BYTES_PER_PIXEL} for each of images.max_pixels"
+            )
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
+    except MemoryError as error:
+        raise UnreadableImageError("not enough memory to read it") from error
+
+
+def _why_a_folder(path: Path) -> str:
+    try:
+        with os.scandir(path):
+            return "a folder, not a file"
+    except OSError as error:
+        return f"a folder that cannot be listed: {error.strerror}"
 
 
 def prepare(image: Image.Image, config: ImageConfig) -> Pixels:

@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,8 @@ _IN_FLIGHT_PER_WORKER = 8
 # A file that was written this shortly before it was listed may be written again within the clock's resolution.
 _RACY_NS = 2_000_000_000
 
+_Read = tuple[Row, Pixels | None]
+
 
 class FileEntry(NamedTuple):
     """A file in a directory listing.
@@ -43,11 +46,15 @@ class FileEntry(NamedTuple):
         path: Below data_dir; may hold surrogates where the name is not valid UTF-8.
         size: In bytes; -1 where the file cannot be looked at.
         mtime_ns: Time of the last change, in nanoseconds.
+        ctime_ns: Time of the last change of the content, name or rights, which nobody can set back.
+        inode: Number of the file in its file system, which stays with it when it is renamed.
     """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class IngestIndex:
     """Sizes and times by which a later ingest recognises unchanged files; no other step reads it.
 
     Attributes:
-        table: Columns `path`, `size`, `mtime_ns`, one row a file, in the manifest's order.
+        table: Columns of `FileEntry`, one row a file, in the manifest's order.
         listed_ns: Time of the listing, in nanoseconds.
     """
 
@@ -93,6 +100,16 @@ class Ingested:
     index: IngestIndex
     reused: int = field(default=0, compare=False)
 
+    def check(self) -> None:
+        """Make sure that its parts belong together.
+
+        Raises:
+            DataError: They do not.
+        """
+        same_files = self.manifest.table["path"].equals(self.index.table["path"])
+        if not same_files or len(self.manifest.ok) != len(self.store):
+            raise DataError("its manifest, images and index are not of one ingest")
+
 
 def ingest(
     data_dir: Path,
@@ -110,7 +127,7 @@ def ingest(
         config: Preparation of the images.
         workers: Threads that decode (Pillow works outside Python's lock); the number of cores if not given.
         previous: An earlier ingest of the same folder with the same configuration and code: its files of unchanged
-            size and time are not read again.
+            size, times and inode are not read again, and where no image has changed its store is the result's.
         data: The way from folders to identities.
 
     Raises:
@@ -123,12 +140,17 @@ def ingest(
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
     index = IngestIndex(pd.DataFrame([file._replace(path=printable(file.path)) for file in files]), listed_ns)
     previous = previous or _nothing(config, index)
-    old = _unchanged(index, previous.index)  # (n,) row of the earlier manifest, or -1
+    old = _unchanged(index, previous)  # (n,) row of the earlier manifest, or -1
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
     rows: list[Row] = []
     with track("ingest", len(files), "files") as progress:
-        fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
-        store = write_store(folder, config, _images(old, previous, fresh, rows, progress))
+        first, fresh = _until_an_image(_read_all(data_dir, new, config, workers or os.cpu_count() or 1))
+        images = _images(old, previous, chain(first, fresh), rows, progress)
+        if _has_all(old, previous) and not any(pixels is not None for _, pixels in first):
+            store = previous.store
+            deque(images, maxlen=0)  # for the rows and the progress
+        else:
+            store = write_store(folder, config, images)
     table = _merge(old, previous.manifest.table, make_table(rows))
     manifest = Manifest(name_identities(table, data or DataConfig()))
     if manifest.ok.empty:
@@ -142,18 +164,24 @@ def list_files(data_dir: Path) -> list[FileEntry]:
     Raises:
         DataError: There is no such folder, or it cannot be listed.
     """
-    if not data_dir.exists():
+    if not os.path.exists(data_dir):
         raise DataError(f"data_dir {data_dir} does not exist (looked from {Path.cwd()}).")
-    if not data_dir.is_dir():
+    if not os.path.isdir(data_dir):
         raise DataError(f"data_dir {data_dir} is a file. Expected a folder with one folder of images an identity.")
     files: list[FileEntry] = []
     seen: set[tuple[int, int]] = set()
-    for folder, below, names in os.walk(data_dir, followlinks=True, onerror=_refuse):
-        stat = os.stat(folder)
-        if (stat.st_dev, stat.st_ino) in seen:
+
+    def keep(error: OSError) -> None:
+        """List a folder that cannot be listed as if it were a file, whose quarantine tells why; stop at data_dir."""
+        path = os.path.relpath(error.filename, data_dir)
+        if path == ".":
+            raise DataError(f"The folder {data_dir} cannot be listed: {error.strerror}.") from error
+        files.append(FileEntry(path, -1, 0, 0, 0))
+
+    for folder, below, names in os.walk(data_dir, followlinks=True, onerror=keep):
+        if _seen_before(folder, seen):
             below.clear()
             continue
-        seen.add((stat.st_dev, stat.st_ino))
         below.sort(reverse=True)
         prefix = os.path.relpath(f"{folder}/", data_dir)
         files += [_look_at(f"{folder}/{name}", name if prefix == "." else f"{prefix}/{name}") for name in names]
@@ -169,16 +197,24 @@ def image_files(folder: Path) -> list[Path]:
     return [folder / file.path for file in list_files(folder) if not ignored(file.path)]
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise DataError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
+def _seen_before(folder: str, seen: set[tuple[int, int]]) -> bool:
+    try:
+        stat = os.stat(folder)
+    except OSError:  # it has vanished: each of its files will tell
+        return False
+    place = stat.st_dev, stat.st_ino
+    if place in seen:
+        return True
+    seen.add(place)
+    return False
 
 
 def _look_at(file: str, path: str) -> FileEntry:
     try:
         stat = os.stat(file)
     except OSError:  # a broken link, say; reading it will tell why
-        return FileEntry(path, -1, 0)
-    return FileEntry(path, stat.st_size, stat.st_mtime_ns)
+        return FileEntry(path, -1, 0, 0, 0)
+    return FileEntry(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 def _nothing(config: ImageConfig, index: IngestIndex) -> Ingested:
@@ -187,18 +223,36 @@ def _nothing(config: ImageConfig, index: IngestIndex) -> Ingested:
     return Ingested(Manifest(make_table([])), store, IngestIndex(index.table.head(0), 0))
 
 
-def _unchanged(index: IngestIndex, earlier: IngestIndex) -> Indices:
-    """(n,) int64: each file's row in the earlier manifest, or -1 if it is new or changed."""
-    table = earlier.table.reset_index(names="row")
-    safe = (table["size"] >= 0) & (table["mtime_ns"] < earlier.listed_ns - _RACY_NS)
+def _unchanged(index: IngestIndex, previous: Ingested) -> Indices:
+    """(n,) int64: each file's row in the earlier manifest, or -1 if it is new, changed or could not be read then."""
+    table = previous.index.table.reset_index(names="row")
+    read = previous.manifest.table["sha256"] != ""  # what the disk or the rights refused may be there now
+    safe = read & (table["size"] >= 0) & (table["mtime_ns"] < previous.index.listed_ns - _RACY_NS)
     table = table[safe].drop_duplicates("path", keep=False)  # of two such, one has a name that is not valid UTF-8
     return index.table.merge(table, how="left")["row"].fillna(-1).to_numpy(np.int64)
+
+
+def _has_all(old: Indices, previous: Ingested) -> bool:
+    """Whether the files have all images of the earlier ingest unchanged, in its order."""
+    ok = (previous.manifest.table["status"] == "ok").to_numpy()
+    kept = old[old >= 0]
+    return np.array_equal(kept[ok[kept]], np.flatnonzero(ok))
+
+
+def _until_an_image(fresh: Iterator[_Read]) -> tuple[list[_Read], Iterator[_Read]]:
+    """Read files up to the first image; what was read, and the rest."""
+    read: list[_Read] = []
+    for entry in fresh:
+        read.append(entry)
+        if entry[1] is not None:
+            break
+    return read, fresh
 
 
 def _images(
     old: Indices,
     previous: Ingested,
-    fresh: Iterator[tuple[Row, Pixels | None]],
+    fresh: Iterator[_Read],
     rows: list[Row],
     progress: Progress,
 ) -> Iterator[Pixels]:
@@ -222,11 +276,9 @@ def _merge(old: Indices, earlier: pd.DataFrame, new: pd.DataFrame) -> pd.DataFra
     return pd.concat([earlier, new], ignore_index=True).iloc[order].reset_index(drop=True)
 
 
-def _read_all(
-    data_dir: Path, paths: list[str], config: ImageConfig, workers: int
-) -> Iterator[tuple[Row, Pixels | None]]:
+def _read_all(data_dir: Path, paths: list[str], config: ImageConfig, workers: int) -> Iterator[_Read]:
     """Read files in order; at most a few for each worker are in memory at once."""
-    pending: deque[Future[tuple[Row, Pixels | None]]] = deque()
+    pending: deque[Future[_Read]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for path in paths:
             pending.append(pool.submit(read_or_quarantine, data_dir, path, config))

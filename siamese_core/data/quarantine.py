@@ -13,7 +13,7 @@ from typing import Any
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
 from siamese_core.data.ignored import ignored, sidecar
-from siamese_core.data.images import decode_image, read_file
+from siamese_core.data.images import BYTES_PER_PIXEL, decode_image, read_file
 from siamese_core.data.names import nfc
 from siamese_core.errors import NotAnImageError, UnreadableImageError
 
@@ -40,11 +40,13 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
     data = b""
     try:
         _check_name(path)
-        data = read_file(data_dir / path)
+        data = read_file(data_dir / path, BYTES_PER_PIXEL * config.max_pixels)
         row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         row["identity"] = _identity(path)
         image = decode_image(data, config)
     except UnreadableImageError as error:
+        if _lacked_memory(error):  # without a hash the next ingest reads it again
+            row["sha256"] = ""
         beside = isinstance(error, NotAnImageError) or "/" not in path
         rule = sidecar(path, data) if beside else None
         return row | ({"status": "ignored", "reason": rule} if rule else {"reason": str(error)}), None
@@ -64,6 +66,11 @@ def _identity(path: str) -> str:
     if not identity:
         raise UnreadableImageError("lies directly in data_dir; an identity is a folder below it")
     return nfc(identity)
+
+
+def _lacked_memory(error: UnreadableImageError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, MemoryError) or "out of memory" in str(cause)  # the latter by Pillow's decoders
 
 
 def printable(path: str) -> str:

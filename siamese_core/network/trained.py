@@ -12,6 +12,7 @@ from siamese_core.artifact import read_json, read_record, write_json, write_reco
 from siamese_core.config import EncoderConfig, ImageConfig
 from siamese_core.errors import ModelError
 from siamese_core.network.encoders import Encoder, Weights, make_encoder
+from siamese_core.network.weights import check_finite
 
 _FORMAT = 1
 
@@ -76,11 +77,13 @@ class TrainedEncoder:
         """Read what `save` wrote.
 
         Raises:
-            ModelError: Another version wrote it in another format.
+            ModelError: Another version wrote it in another format, or a weight is not finite.
         """
         record = read_record(_Record, folder / "encoder.json", _FORMAT)
+        state = load_file(weights := folder / "encoder.safetensors")
+        check_finite(state, weights)
         return cls(
-            state=load_file(folder / "encoder.safetensors"),
+            state=state,
             encoder=record.encoder,
             images=record.images,
             history=read_json(folder / "history.json"),

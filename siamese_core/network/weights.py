@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,8 @@ def load_weights(network: nn.Module, path: Path) -> WeightsReport:
         An account of what fitted and what did not.
 
     Raises:
-        ModelError: The file is missing, damaged, holds Python objects or two values of a name, or nothing in it fits.
+        ModelError: The file is missing, damaged, holds Python objects or two values of a name, nothing in it fits, or
+            a value is not finite.
     """
     if not path.is_file():
         raise ModelError(f"encoder.weights_file {path} does not exist.")
@@ -91,6 +92,7 @@ def load_weights(network: nn.Module, path: Path) -> WeightsReport:
             f"encoder.weights_file {path} has no weight whose name and shape fit this encoder: it has "
             f"{_some(list(state))}; the encoder has {_some(list(own))}. Check encoder.architecture, width and depth."
         )
+    check_finite(fitting, path)
     network.load_state_dict(fitting, strict=False)
     return WeightsReport(
         path=path,
@@ -103,6 +105,17 @@ def load_weights(network: nn.Module, path: Path) -> WeightsReport:
         ),
         grey_from_rgb=tuple(grey),
     )
+
+
+def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that hold NaN or infinity: every distance would be "different".
+
+    Raises:
+        ModelError: The message names the tensors.
+    """
+    bad = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
+    if bad:
+        raise ModelError(f"{path} holds values that are not finite numbers, in {_some(bad)}: use another copy of it.")
 
 
 def _read(path: Path) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -16,6 +15,8 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from siamese_core.artifact import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +75,9 @@ class CheckpointFile:
     def save(self, state: State) -> None:
         """Replace the last state in one atomic step: a kill at any moment leaves the old or the new one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(f".writing-{os.getpid()}")
         header = {"format": _FORMAT, "run": self.run, "values": json.dumps(_values(state))}
-        save_file(dict(_tensors(state)), temporary, header)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        with whole_file(self.path) as partial:
+            save_file(dict(_tensors(state)), partial, header)
 
     def load(self) -> State | None:
         """The last state, or none if there is none of this run."""

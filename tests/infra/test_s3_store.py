@@ -83,5 +83,5 @@ def test_a_damaged_artifact_is_noticed(project: Project, stack: str, endpoint: s
     body[len(body) // 2] ^= 1
     storage.put_object(Bucket=BUCKET, Key=key, Body=bytes(body))
     assert version.materializer.import_path.endswith(FolderMaterializer.__name__)
-    with pytest.raises(DataError, match="did not arrive as it was saved"):
+    with pytest.raises(DataError, match="is damaged: its files are not those that were saved"):
         version.load()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from siamese_cli.main import main
 from siamese_core.calibration.operating_points import Calibration, calibrate
@@ -20,6 +22,7 @@ from siamese_core.metrics.pairs import PairDistances
 from siamese_core.network.encoders import make_encoder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.verifier import Verifier
+from tests.conftest import PYPROJECT, REPOSITORY
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
@@ -62,6 +65,27 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
+def fill(value: float) -> Callable[[Path], None]:
+    """A breaker that makes every weight of the last tensor but one this value."""
+
+    def spoil(model: Path) -> None:
+        state = load_file(model / "encoder.safetensors")
+        weights = {name: value for name, value in state.items() if value.is_floating_point()}
+        for tensor in weights.values() if np.isfinite(value) else [list(weights.values())[-2]]:
+            tensor.fill_(value)
+        save_file(state, model / "encoder.safetensors")
+
+    return spoil
+
+
+def write_thresholds(number: str) -> Callable[[Path], None]:
+    def spoil(model: Path) -> None:
+        path = model / "calibration.json"
+        path.write_text(re.sub(r'"threshold": [^,]*', f'"threshold": {number}', path.read_text()))
+
+    return spoil
+
+
 BREAKS: dict[str, Callable[[Path], object]] = {
     "no weights": lambda model: (model / "encoder.safetensors").unlink(),
     "cut weights": lambda model: cut(model / "encoder.safetensors"),
@@ -73,6 +97,13 @@ BREAKS: dict[str, Callable[[Path], object]] = {
         (model / "encoder.json").read_text().replace('"width": 8', '"width": 16')
     ),
     "no configuration": lambda model: (model / "encoder.json").write_text("[]"),
+    "NaN weights": fill(float("nan")),
+    "infinite weights": fill(float("inf")),
+    "weights that overflow": fill(3e38),
+    "weights of zero": fill(0),
+    "NaN thresholds": write_thresholds("NaN"),
+    "infinite thresholds": write_thresholds("-Infinity"),
+    "thresholds beyond floats": write_thresholds("1e999"),
     "a folder for a file": lambda model: ((model / "encoder.json").unlink(), (model / "encoder.json").mkdir()),
 }
 
@@ -197,13 +228,53 @@ def test_json_is_one_document_for_answers_and_errors(folder: Path, capsys: pytes
 def test_nobody_reads_the_answer(folder: Path) -> None:
     """A closed pipe and a full disk are neither `same` nor `different`."""
     images = [str(folder / "dark.png"), str(folder / "noise.png")]
-    command = [sys.executable, "-m", "siamese_cli.main", "verify", *images, "--model", str(folder / "model")]
+    command = [sys.executable, "-m", "siamese_cli", "verify", *images, "--model", str(folder / "model")]
     with Path("/dev/full").open("w") as full:
         assert subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL).returncode == TROUBLE
     reader, writer = os.pipe()
     os.close(reader)
     assert subprocess.run(command, stdout=writer, stderr=subprocess.DEVNULL).returncode == TROUBLE
     os.close(writer)
+
+
+# Faults that end a process before our code can answer for it, in the first library that it imports.
+FAULTS = {
+    "os._exit": "import os; os._exit(1)",
+    "exit of C": "import ctypes; ctypes.CDLL(None).exit(1)",
+    "exit of Python": "raise SystemExit(1)",
+    "import": "raise ImportError('libgomp.so.1: cannot open shared object file')",
+    "memory": "raise MemoryError",
+    "interrupt": "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(60)",
+    "terminated": "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)",
+    "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "closed pipe": "import os, signal; signal.signal(13, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGPIPE)",
+    "crash": "import os; os.abort()",
+    "at the end": "import atexit, os; atexit.register(os._exit, 1); raise ImportError",
+    "in a thread": "import os, threading; thread = threading.Thread(target=os._exit, args=(1,)); thread.start(); "
+    "thread.join()",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_process_that_ends_by_itself_is_trouble(fault: str, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(FAULTS[fault])
+    command = [sys.executable, "-m", "siamese_cli", "verify", "--json", "a.png", "b.png"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == TROUBLE, done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["error"]
+
+
+def test_the_installed_command_starts_there() -> None:
+    assert PYPROJECT["project"]["scripts"] == {"siamese": "siamese_cli.entry:main"}
+
+
+def test_the_command_gives_its_own_code(folder: Path) -> None:
+    for second, code in (("dark.png", SAME), ("noise.png", DIFFERENT), ("text.png", TROUBLE)):
+        images = [str(folder / "dark.png"), str(folder / second)]
+        command = [sys.executable, "-m", "siamese_cli", "verify", *images, "--model", str(folder / "model")]
+        assert subprocess.run(command, capture_output=True).returncode == code
 
 
 def test_a_misspelt_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:

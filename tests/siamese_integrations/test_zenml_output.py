@@ -41,3 +41,52 @@ def test_our_lines_come_once_without_a_prefix_and_our_errors_without_a_traceback
         "Step failed",
     ]
     assert done.stderr == "\nError: no images\n"
+
+
+FAILURES = """
+import logging, sqlite3, threading
+import siamese_integrations.quiet_libraries
+from siamese_integrations.zenml_output import show_plainly
+logging.basicConfig(format="%(message)s")
+show_plainly()
+full = OSError(28, "No space left on device", "/data/images.u8")
+database = sqlite3.OperationalError("database or disk is full")
+
+class Broken(logging.Handler):
+    def emit(self, record):
+        try:
+            raise full
+        except OSError:
+            self.handleError(record)
+
+def fail(error):
+    raise error
+
+logging.getLogger().addHandler(Broken())
+try:
+    fail(full)
+except OSError:
+    logging.getLogger("zenml").exception("Step failed\\n[SQL: UPDATE step_run]\\n[parameters: (1)]")
+thread = threading.Thread(target=fail, args=(database,))
+thread.start()
+thread.join()
+try:
+    fail(database)
+except sqlite3.OperationalError as error:
+    raise RuntimeError("MLflow") from error
+"""
+
+
+def test_a_full_disk_is_one_sentence_wherever_it_strikes() -> None:
+    done = subprocess.run([sys.executable, "-c", FAILURES], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "Step failed\n\nError: the database cannot be used: database or disk is full\n"
+
+
+def test_zenml_where_it_may_not_write_is_one_sentence() -> None:
+    environment = {**os.environ, "ZENML_CONFIG_PATH": "/sys/zenml"}  # not even root may write there
+    command = [sys.executable, "-m", "siamese_integrations.zenml_command", "pipeline", "run", "x.y"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("\nError: /sys/zenml")
+    assert len(done.stderr.splitlines()) == 2

@@ -217,3 +217,13 @@ def test_another_width_fits_nowhere_although_the_names_and_the_counters_do(tmp_p
     wide = make_encoder(replace(SMALL, width=8), 1, seed=0)
     with pytest.raises(ModelError, match=r"Check encoder\.architecture, width and depth"):
         loaded(save(contiguous(wide.body), tmp_path / "wide.pt"))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_one_value_that_is_not_finite_is_refused(value: float, suffix: str, tmp_path: Path) -> None:
+    state = contiguous(source())
+    name = next(name for name in state if name.endswith("weight"))
+    state[name].view(-1)[0] = value
+    with pytest.raises(ModelError, match=r"holds values that are not finite numbers, in \S+weight:"):
+        loaded(save(state, tmp_path / f"weights{suffix}"))
