@@ -130,7 +130,7 @@ def only_champion() -> Registered:
     if len(names) == 1:
         return Registered(names[0], "champion", None)
     if not names:
-        raise ModelError("No registered model has a champion yet; train one, or name a folder with --model.")
+        raise ModelError("No registered model has a champion; train one, or name a version or a folder with --model.")
     raise ModelError(f"Several models have a champion; choose one with --model: {', '.join(names)}")
 
 
