@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +30,7 @@ _CONTENT_MARGIN = 1.15
 # Pillow warns of what it mends by itself (EXIF, palettes) and of large sizes, which are checked below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-ImageSource = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+ImageSource = str | Path | bytes | bytearray | memoryview | Image.Image | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,8 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
     """
     if not data:
         raise NotAnImageError("empty file (0 bytes)")
-    try:
+    with _reasons():
         return _decode(data, config)
-    except Image.DecompressionBombError:
-        raise UnreadableImageError("too large: a decompression bomb") from None
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
-        raise UnreadableImageError(f"cannot be decoded: {first_line(error)}") from error
 
 
 def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
@@ -90,15 +86,20 @@ def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
         (size, size, channels) uint8.
 
     Raises:
-        UnreadableImageError: The source cannot be read or decoded.
+        UnreadableImageError: The source is of another kind, or cannot be read or decoded.
     """
-    if isinstance(source, Image.Image):
-        return prepare(source, config)
-    if isinstance(source, np.ndarray):
-        return prepare(_from_array(source), config)
-    if isinstance(source, bytes):
-        return decode_image(source, config).pixels
-    return decode_image(read_file(Path(source)), config).pixels
+    match source:
+        case Image.Image():
+            return _prepare_given(source, config)
+        case np.ndarray():
+            return _prepare_given(_from_array(source), config)
+        case bytes() | bytearray() | memoryview():
+            return decode_image(bytes(source), config).pixels
+        case str() | Path():
+            return decode_image(read_file(Path(source)), config).pixels
+    raise UnreadableImageError(
+        f"no image: expected a path, bytes, a Pillow image or an array, not {type(source).__name__}"
+    )
 
 
 def read_file(path: Path) -> bytes:
@@ -135,13 +136,40 @@ def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
     return 255 - pixels if config.invert else pixels
 
 
-def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
-    image = open_image(data)
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn whatever Pillow raises in the `with` block into words."""
+    try:
+        yield
+    except Image.DecompressionBombError:
+        raise UnreadableImageError("too large: a decompression bomb") from None
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
+        raise UnreadableImageError(f"cannot be decoded: {first_line(error)}") from error
+
+
+def _prepare_given(image: Image.Image, config: ImageConfig) -> Pixels:
+    """Prepare a caller's image, which Pillow may not have read from its file yet."""
+    _check_size(image, config)
+    with _reasons():
+        return prepare(image, config)
+
+
+def _check_size(image: Image.Image, config: ImageConfig) -> None:
     width, height = image.size
+    if width * height == 0:
+        raise UnreadableImageError(f"no pixels: {width}×{height}")
     if width * height > config.max_pixels:
         raise UnreadableImageError(
             f"too large: {width}×{height} pixels, more than {config.max_pixels:,} (images.max_pixels)"
         )
+
+
+def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
+    image = open_image(data)
+    width, height = image.size
+    _check_size(image, config)
     mode, file_format, depth = image.mode, image.format or "unknown", BitDepth.of(image)
     # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final resolution keeps the resampling clean.
     share = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
@@ -208,7 +236,8 @@ def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise UnreadableImageError(
             f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, not {array.shape} {array.dtype}"
         )
