@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from PIL import Image
 
 from siamese_cli.main import main
 from siamese_core.calibration.operating_points import Calibration, calibrate
+from siamese_core.checksums import write_checksums
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.network.encoders import make_encoder
@@ -88,6 +90,7 @@ def test_without_a_default_there_is_no_answer_until_a_point_is_named(
 ) -> None:
     calibration = Calibration.load(broken)
     replace(calibration, default=None, refused={"fmr_1e-2": "It needs more identities."}).save(broken)
+    write_checksums(broken)
     assert verify(folder, model=broken) == TROUBLE
     out, err = capsys.readouterr()
     assert out == ""
@@ -115,11 +118,26 @@ def test_a_damaged_model_is_trouble_in_one_line(
     broken: Path, folder: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     BREAKS[name](broken)
+    write_checksums(broken)  # as if it had been written like this: what reads the files must say it
     assert verify(folder, model=broken) == TROUBLE
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("siamese verify: ")
     assert len(err.splitlines()) == 1, err
+
+
+def test_a_model_that_was_changed_answers_nothing(
+    broken: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibration = broken / "calibration.json"
+    calibration.write_text(re.sub(r'"threshold": [^,]+', '"threshold": 99', calibration.read_text()))
+    assert verify(folder, model=broken) == TROUBLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{calibration} has changed since the model was written" in err
+    (broken / "SHA256SUMS").unlink()
+    assert verify(folder, model=broken) == SAME
+    assert "has no SHA256SUMS" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
