@@ -24,6 +24,7 @@ import click
 
 from siamese_cli.output import Answer, Output, log_lines
 from siamese_core.errors import SiameseError
+from siamese_core.messages import presentable_lines
 
 _DEBUG = "SIAMESE_DEBUG"
 _LONGEST = 300
@@ -58,7 +59,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         code = end.exit_code
     except BaseException as error:
         if os.environ.get(_DEBUG):
-            traceback.print_exc()
+            print(presentable_lines(traceback.format_exc()), file=sys.stderr)
         output.fail(_place(error, context), _words(error))
         code = ExitCode.TROUBLE
     for stream in (sys.stdout, sys.stderr):

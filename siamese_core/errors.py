@@ -1,12 +1,20 @@
-"""Errors that a user can act on. Their message names the file, identity or value, and the way out."""
+"""Errors that a user can act on. Their message names the file, identity or value, and the way out.
+
+ZenML and MLflow record messages where many can read them, so an error holds a presentable one from the start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from siamese_core.messages import presentable
+
 
 class SiameseError(Exception):
     """Base of all errors that are the input's fault and not the program's."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(presentable(message))
 
 
 class ConfigError(SiameseError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import yaml
@@ -58,7 +59,7 @@ def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply.") from error
     except _NOT_YAML as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        raise ConfigError(f"{path} is not valid YAML: {indent(str(error), '  ').strip()}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must be a mapping of keys to values, not a {type(content).__name__}.")
     return content, duplicates

@@ -24,7 +24,7 @@ from zenml.step_operators.step_operator_entrypoint_configuration import StepOper
 from zenml.utils import source_utils
 
 from siamese_core.errors import SiameseError
-from siamese_integrations.zenml_output import show_plainly
+from siamese_integrations.zenml_output import presentable_traceback, show_plainly
 
 _LIFELINE = "SIAMESE_LIFELINE_FD"
 _SECONDS_TO_END = 10.0
@@ -71,7 +71,7 @@ class InPlaceEntrypoint(StepOperatorEntrypointConfiguration):
         show_plainly()
         # An error in words is said once, by the parent, which gets it with its type.
         sys.excepthook = lambda kind, error, trace: (
-            None if isinstance(error, SiameseError) else sys.__excepthook__(kind, error, trace)
+            None if isinstance(error, SiameseError) else print(presentable_traceback(error), file=sys.stderr)
         )
 
 

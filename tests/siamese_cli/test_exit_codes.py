@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,40 @@ def test_a_damaged_model_is_trouble_in_one_line(
     assert out == ""
     assert err.startswith("siamese verify: ")
     assert len(err.splitlines()) == 1, err
+
+
+HOSTILE = "\x1b[2J\nsiamese verify: same.png"
+
+
+def test_a_name_cannot_write_to_the_terminal(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / HOSTILE).write_text("no image")
+    shutil.copy(folder / "dark.png", tmp_path / "in" / f"{HOSTILE}.png")
+    assert verify(folder, second=str(tmp_path / "in" / HOSTILE)) == TROUBLE
+    model = ["--model", str(folder / "model")]
+    assert main(["embed", str(tmp_path / "in"), "-o", str(tmp_path / HOSTILE), *model]) == 1
+    assert main(["check-config", str(tmp_path / "in" / HOSTILE)]) in (1, TROUBLE)
+    assert main(["show", *model, HOSTILE]) == TROUBLE
+    out, err = capfd.readouterr()
+    assert "\\x1b[2J" in out
+    assert err.count("\\x1b[2J\\nsiamese verify: same.png") >= 4
+    assert not any(line.startswith("siamese verify: same") for line in err.splitlines())
+    assert not {sign for sign in out + err if unicodedata.category(sign) == "Cc"} - {"\n", "\t"}
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_password_of_the_records_is_never_shown(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], debug: str
+) -> None:
+    monkeypatch.setenv("SIAMESE_DEBUG", debug)
+    for uri in ("http://ada:tr0ub4dor@127.0.0.1:9", "postgresql://ada:tr0ub4dor@127.0.0.1:9/mlflow"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        for command in (["show", "--model", "models:/people"], ["history", "people"]):
+            assert main([*command, *options]) == TROUBLE
+    out, err = capfd.readouterr()
+    assert "127.0.0.1" in err
+    assert "tr0ub4dor" not in out + err
 
 
 def test_a_model_that_was_changed_answers_nothing(
