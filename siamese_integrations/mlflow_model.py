@@ -18,6 +18,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR
 from mlflow.pyfunc import PythonModel
 
 from siamese_core.arrays import Pixels
+from siamese_core.data.decoding_memory import LOCAL, SERVER
 from siamese_core.data.images import ImageSource, load_image
 from siamese_core.errors import SiameseError, UnreadableImageError
 from siamese_core.verifier import Verifier
@@ -99,9 +100,10 @@ class SiameseModel(PythonModel):
         """(N, D) float64, with NaN and a reason where an image cannot be used."""
         pixels: list[Pixels] = []
         errors: list[str | None] = []
+        memory = SERVER if _in_server() else LOCAL
         for value in column:
             try:
-                pixels.append(load_image(_source(value), self._verifier.trained.images))
+                pixels.append(load_image(_source(value), self._verifier.trained.images, memory))
                 errors.append(None)
             except UnreadableImageError as error:
                 errors.append(str(error))

@@ -40,7 +40,7 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
     data = b""
     try:
         _check_name(path)
-        data = read_file(data_dir / path)
+        data = read_file(data_dir / path, config)
         row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         row["identity"] = _identity(path)
         image = decode_image(data, config)

@@ -16,11 +16,13 @@ from PIL import Image
 
 from siamese_core.calibration.operating_points import calibrate
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
+from siamese_core.data.decoding_memory import DecodingMemory
 from siamese_core.errors import SiameseError, UnreadableImageError
 from siamese_core.metrics.pairs import make_pairs, pair_distances
 from siamese_core.network.encoders import make_encoder
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.verifier import Verifier
+from siamese_integrations import mlflow_model
 from siamese_integrations.mlflow_model import SiameseModel, _from_base64, _from_text
 
 BREAKS = (" ", "\n", "\r\n", "\t")
@@ -157,6 +159,17 @@ def test_a_server_reads_base64_and_nothing_of_its_own(
     assert result["error"][0] is None
     assert all("base64 text" in error for error in result["error"][1:])
     assert str(tmp_path) not in " ".join(result["error"][1:])
+
+
+@pytest.mark.usefixtures("serving")
+def test_a_server_decodes_within_its_memory(
+    model: SiameseModel, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_model, "SERVER", DecodingMemory(100_000, strict=True))
+    large = base64.b64encode(png(Image.new("RGBA", (99, 99)))).decode()
+    result = embed(model, large, base64.b64encode(png(picture)).decode())
+    assert "too large: decoding needs 0 MB of memory, more than the 0 MB here" in result["error"][0]
+    assert result["error"][1] is None
 
 
 @pytest.mark.usefixtures("serving")

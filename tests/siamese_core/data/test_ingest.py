@@ -259,7 +259,7 @@ def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
     from siamese_core.data import quarantine as module
 
     original = module.read_file
-    monkeypatch.setattr(module, "read_file", lambda path: read.append(path.name) or original(path))
+    monkeypatch.setattr(module, "read_file", lambda path, config: read.append(path.name) or original(path, config))
     second = ingest(folder, tmp_path / "2", GREY, previous=first)
     # A broken link has no time of its own and is looked at again.
     assert sorted(read) == ["0.png", "empty.png", "link.png", "new.png"]
