@@ -49,6 +49,12 @@ def mask_credentials(text: str) -> str:
     return text
 
 
+def holds_credential(name: str, value: object) -> bool:
+    """Tell whether a variable is a credential, by its name, or its value holds one."""
+    text = f"{name}={value}"
+    return mask_credentials(text) != text
+
+
 def escape_lines(text: str) -> str:
     """Write control characters out, but for line breaks and tabs."""
     return text.translate(_ESCAPES_IN_LINES)

@@ -1,5 +1,6 @@
 """Strict reading of run configurations: ZenML ignores keys that it does not know, this refuses them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import indent
@@ -10,9 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from siamese_core.config_section import problems
 from siamese_core.errors import ConfigError
+from siamese_core.messages import holds_credential
 from siamese_integrations.config_schema import run_model
 
 _MOST_NODES = 100_000
+_ENVIRONMENTS = ("env", "environment")
+_REFERENCE = re.compile(r"\{\{.+\}\}")  # of a secret, which ZenML fills in
 # The last three are raised for a value that does not fit its tag.
 _NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError)
 
@@ -29,7 +33,8 @@ def check_config(path: Path, pipeline: Callable[..., Any], steps: Iterable[str])
         ConfigError: Lists everything that is wrong, with the key that was probably meant.
     """
     content, duplicates = _read(path)
-    mistakes = [*duplicates, *_mistakes(content, run_model(pipeline, steps))]
+    around = {name: value for name, value in content.items() if name != "parameters"}
+    mistakes = [*duplicates, *_mistakes(content, run_model(pipeline, steps)), *_credentials(around)]
     if mistakes:
         count = "one problem" if len(mistakes) == 1 else f"{len(mistakes)} problems"
         raise ConfigError(f"{path} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
@@ -41,6 +46,19 @@ def _mistakes(content: dict[Any, Any], model: type[BaseModel]) -> list[str]:
     except ValidationError as error:
         return problems(error, model.model_json_schema())
     return []
+
+
+def _credentials(values: dict[Any, Any], place: str = "", environment: bool = False) -> Iterator[str]:
+    """Environment variables of steps that are credentials: ZenML records and shows them as they are."""
+    for name, value in values.items():
+        here = f"{place}.{name}".removeprefix(".")
+        if isinstance(value, dict):
+            yield from _credentials(value, here, environment or name in _ENVIRONMENTS)
+        elif environment and not _REFERENCE.fullmatch(str(value)) and holds_credential(str(name), value):
+            yield (
+                f"{here} is a credential in clear text, which ZenML would record; set it in the environment that the "
+                "run is started from, which the steps of this machine inherit, or in a ZenML secret named under secrets"
+            )
 
 
 def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:

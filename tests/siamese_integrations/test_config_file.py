@@ -149,3 +149,36 @@ def test_numbers_as_yaml_reads_them_are_accepted(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
         check(tmp_path / "nowhere.yaml")
+
+
+LOCAL = "steps: {train: {settings: {step_operator.local_process: {env: {%s}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (LOCAL % "HF_TOKEN: tr0ub4dor", "steps.train.settings.step_operator.local_process.env.HF_TOKEN"),
+        (LOCAL % "MLFLOW_TRACKING_URI: 'http://ada:tr0ub4dor@host'", "env.MLFLOW_TRACKING_URI"),
+        (LOCAL % "N: 1, AWS_SECRET_ACCESS_KEY: tr0ub4dor", "env.AWS_SECRET_ACCESS_KEY"),
+        ("environment: {DB_PASSWORD: tr0ub4dor}\n", "environment.DB_PASSWORD"),
+        ("settings: {docker: {environment: {PIP: {API_KEY: tr0ub4dor}}}}\n", "environment.PIP.API_KEY"),
+    ],
+)
+def test_a_credential_in_clear_text_is_refused_and_not_repeated(tmp_path: Path, text: str, place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_text(tmp_path, DATA + text)
+    assert f"{place} is a credential in clear text" in str(caught.value)
+    assert "tr0ub4dor" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOCAL % "N: 1, OMP_NUM_THREADS: '2', URL: 'http://host:80'",
+        LOCAL % "HF_TOKEN: '{{hub.token}}'",
+        "settings: {orchestrator.kubernetes: {pod_settings: {image_pull_secrets: [registry]}}}\n",
+        "secrets: [hub_token]\n",
+    ],
+)
+def test_what_names_a_secret_or_is_none_is_good(tmp_path: Path, text: str) -> None:
+    check_text(tmp_path, DATA + text)
