@@ -15,6 +15,7 @@ from siamese_core.messages import holds_credential
 from siamese_integrations.config_schema import run_model
 
 _MOST_NODES = 100_000
+_LONG_TEXT = 100
 _ENVIRONMENTS = ("env", "environment")
 _REFERENCE = re.compile(r"\{\{.+\}\}")  # of a secret, which ZenML fills in
 # The last three are raised for a value that does not fit its tag.
@@ -84,10 +85,11 @@ def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
 
 
 def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
-    """Number of values below a node, with every alias written out."""
+    """Number of values below a node, with every alias written out; a long text counts as many."""
     if node not in sizes:
         sizes[node] = _MOST_NODES  # as long as its end is not reached, for a node that holds itself
-        sizes[node] = 1 + sum(_size(below, sizes) for below in _children(node))
+        text = len(node.value) // _LONG_TEXT if isinstance(node, yaml.ScalarNode) else 0
+        sizes[node] = 1 + text + sum(_size(below, sizes) for below in _children(node))
     return sizes[node]
 
 

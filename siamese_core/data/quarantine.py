@@ -16,6 +16,7 @@ from siamese_core.data.ignored import ignored, sidecar
 from siamese_core.data.images import decode_image, read_file
 from siamese_core.data.names import nfc
 from siamese_core.errors import NotAnImageError, UnreadableImageError
+from siamese_core.messages import escape_controls
 
 # Columns of the manifest.
 Row = dict[str, Any]
@@ -56,7 +57,11 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
 
 def _check_name(path: str) -> None:
     if printable(path) != path:
-        raise UnreadableImageError("its name is not valid UTF-8")
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise UnreadableImageError("its name is not valid UTF-8") from None
+        raise UnreadableImageError("its name has control characters")
 
 
 def _identity(path: str) -> str:
@@ -67,5 +72,5 @@ def _identity(path: str) -> str:
 
 
 def printable(path: str) -> str:
-    """A path that can be written as UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path that can be written as UTF-8 and on a terminal, whatever bytes the file system holds."""
+    return escape_controls(os.fsencode(path).decode("utf-8", "backslashreplace"))

@@ -117,6 +117,9 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
 def test_an_alias_bomb_is_refused_at_once(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 60))]
     began = process_time()
+    long = f"extra: {{a: &a {'x' * 100_000}, b: [{', '.join(['*a'] * 200)}]}}\n"  # 20 MB for ZenML's records
+    with pytest.raises(ConfigError, match="has aliases that stand for more than 100,000 values"):
+        check_text(tmp_path, DATA + long)
     with pytest.raises(ConfigError, match="has aliases that stand for more than 100,000 values"):
         check_text(tmp_path, "\n".join(lines))
     assert process_time() - began < 5

@@ -306,3 +306,16 @@ def test_missing_empty_and_hopeless_folders_are_clear_errors(tmp_path: Path) -> 
 def test_bad_sources_give_a_reason(source: object) -> None:
     with pytest.raises(UnreadableImageError):
         load_image(source, GREY)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["\x1b[2Jclear.png", "a\nb.png", "tab\t.png", "gpj.\u202egnp"])
+def test_a_name_that_a_terminal_obeys_is_quarantined_and_written_out(tmp_path: Path, name: str) -> None:
+    good = encode(photo(1), "PNG")
+    for folder in ("ada", f"bob{name}"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "good.png").write_bytes(good)
+    (tmp_path / "in" / "ada" / name).write_bytes(good)
+    manifest = run(tmp_path / "in", tmp_path / "store", GREY).manifest
+    assert manifest.ok["path"].tolist() == ["ada/good.png"]
+    assert manifest.quarantined["reason"].tolist() == ["its name has control characters"] * 2
+    assert all(path.isprintable() for path in manifest.table["path"])
