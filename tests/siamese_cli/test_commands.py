@@ -3,7 +3,9 @@
 import base64
 import itertools
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -44,6 +46,15 @@ def pictures(glyphs: Path) -> list[Path]:
 def test_the_tracking_uri_is_found_from_any_folder(tracking: str) -> None:
     assert tracking.startswith("sqlite:///")
     assert Path(tracking.removeprefix("sqlite:///")).is_file()
+
+
+def test_what_a_run_writes_is_for_its_user_alone(project: Project, model: str) -> None:
+    store = Path(os.environ["ZENML_CONFIG_PATH"]) / "local_stores"
+    # MLflow copies this project's code with its permissions, which is nobody's secret.
+    files = [path for path in store.rglob("*") if path.is_file() and "code" not in path.relative_to(store).parts]
+    files = [path for path in files if path.suffix != ".py"]
+    assert {path.suffix for path in files} >= {".u8", ".safetensors", ".html", ".parquet", ".db"}
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
 def test_verify_answers_in_words_json_and_exit_codes(
@@ -303,8 +314,6 @@ def test_the_registered_model_scores_tables_anywhere(
 
 
 def _clean() -> dict[str, str]:
-    import os
-
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
@@ -330,9 +339,6 @@ def server(project: Project, model: str, tracking: str, session_folder: Path) ->
             _wait_for(f"{address}/ping", process, log)
             yield address
         finally:
-            import os
-            import signal
-
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
 

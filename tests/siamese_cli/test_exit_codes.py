@@ -137,6 +137,7 @@ def test_a_name_cannot_write_to_the_terminal(folder: Path, tmp_path: Path, capfd
     assert verify(folder, second=str(tmp_path / "in" / HOSTILE)) == TROUBLE
     model = ["--model", str(folder / "model")]
     assert main(["embed", str(tmp_path / "in"), "-o", str(tmp_path / HOSTILE), *model]) == 1
+    assert (tmp_path / HOSTILE).stat().st_mode & 0o077 == 0
     assert main(["check-config", str(tmp_path / "in" / HOSTILE)]) in (1, TROUBLE)
     assert main(["show", *model, HOSTILE]) == TROUBLE
     out, err = capfd.readouterr()
