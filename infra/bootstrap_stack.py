@@ -15,6 +15,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 from zenml.models import FlavorUpdate
 
+from siamese_integrations.private_files import keep_files_private
 from siamese_integrations.zenml_stack import STACK
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +29,7 @@ def bootstrap(root: Path = ROOT) -> str:
     Returns:
         The name of the stack.
     """
+    keep_files_private()
     if not Client.is_repository_directory(root):
         Client.initialize(root)
     client = Client()

@@ -24,6 +24,7 @@ import click
 
 from siamese_cli.output import Answer, Output, log_lines
 from siamese_core.errors import plain_words
+from siamese_core.messages import presentable_lines
 
 _DEBUG = "SIAMESE_DEBUG"
 _LONGEST = 300
@@ -58,7 +59,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         code = ExitCode.TROUBLE if end.exit_code else ExitCode.DONE
     except BaseException as error:
         if os.environ.get(_DEBUG):
-            traceback.print_exc()
+            print(presentable_lines(traceback.format_exc()), file=sys.stderr)
         output.fail(_place(error, context), _words(error))
         code = ExitCode.TROUBLE
     for stream in (sys.stdout, sys.stderr):

@@ -20,6 +20,7 @@ from siamese_cli.commands.verify import verify
 from siamese_cli.exit_codes import ExitCode, run
 from siamese_cli.output import Answer
 from siamese_core import __version__
+from siamese_integrations.private_files import keep_files_private
 
 _QUESTIONS = [verify, embed, evaluate, show]
 _VERSIONS = [history, promote, rollback, retrain, schedule]
@@ -65,4 +66,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(siamese, {}, "siamese", COMPLETE, instruction)
+    keep_files_private()
     return run(siamese, sys.argv[1:] if arguments is None else arguments)

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, TextIO
 
+from siamese_core.messages import escape_lines, presentable
+
 _LOGGERS = ("siamese_cli", "siamese_core", "siamese_integrations")
 
 
@@ -37,15 +39,21 @@ class Output:
 
     def answer(self, answer: Answer) -> None:
         """Print the answer; a full disk or a closed pipe is an error here and not when Python ends."""
-        if text := _to_json(answer.value) if self.json else answer.words:
+        if text := _to_json(answer.value) if self.json else escape_lines(answer.words):
             print(text, flush=True)
 
     def fail(self, place: str, words: str) -> None:
         """Print an error: in words on stderr, and for machines on stdout as well."""
+        words = presentable(words)
         if self.json:
             _print(_to_json({"error": words}), sys.stdout)
         if words:
             _print(f"{place}: {words}", sys.stderr)
+
+
+def note(text: str) -> None:
+    """Print a line beside the answer, on stderr."""
+    _print(presentable(text), sys.stderr)
 
 
 @contextmanager
@@ -53,7 +61,12 @@ def log_lines() -> Iterator[None]:
     """Show the library's messages as plain lines on stderr."""
     import logging  # here: `siamese --help` needs none
 
+    class Presentable(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return presentable(super().format(record))
+
     handler = logging.StreamHandler()
+    handler.setFormatter(Presentable())
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
         logger.addHandler(handler)

@@ -8,6 +8,7 @@ from siamese_cli.tracking import registry
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.results import PointResult
+from siamese_core.messages import mask_credentials
 from siamese_core.metrics.rates import Rate
 
 
@@ -124,7 +125,7 @@ def _entry(model: Registered) -> dict[str, str]:
 
     from siamese_integrations.report_place import report_place
 
-    version, tracking = model.lookup(), mlflow.get_tracking_uri()
+    version, tracking = model.lookup(), mask_credentials(mlflow.get_tracking_uri())
     with registry() as client:
         report = report_place(client.get_run(version.run_id).info.artifact_uri) if version.run_id else ""
     return {

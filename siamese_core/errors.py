@@ -1,4 +1,7 @@
-"""Errors that a user can act on. Their message names the file, identity or value, and the way out."""
+"""Errors that a user can act on. Their message names the file, identity or value, and the way out.
+
+ZenML and MLflow record messages where many can read them, so an error holds a presentable one from the start.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
+
+from siamese_core.messages import presentable
 
 _FULL = "make room (`siamese prune` removes old runs) and run again"
 _RIGHTS = "give this user the right to it"
@@ -27,6 +32,9 @@ _RUST = re.compile(r"\(os error (\d+)\)")  # in messages of safetensors
 
 class SiameseError(Exception):
     """Base of all errors that are the input's fault and not the program's."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(presentable(message))
 
 
 class ConfigError(SiameseError):

@@ -11,6 +11,7 @@ import numpy as np
 
 from siamese_core.arrays import Embeddings, Pixels
 from siamese_core.calibration.operating_points import Calibration
+from siamese_core.checksums import check_files, write_checksums
 from siamese_core.data.images import ImageSource, load_image
 from siamese_core.errors import ModelError, UnreadableImageError
 from siamese_core.network.embedding import embed
@@ -18,6 +19,7 @@ from siamese_core.network.trained import TrainedEncoder
 
 FILES = ("encoder.safetensors", "encoder.json", "calibration.json")
 _LENGTH_TOLERANCE = 0.01
+_ALL_FILES = (*FILES, "history.json", "events.json")
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,20 @@ class Verifier:
             folder: Holds `encoder.safetensors`, `encoder.json`, `history.json` and `calibration.json`.
 
         Raises:
-            ModelError: A file is missing.
+            ModelError: A file is missing, or has changed since it was saved.
         """
         folder = Path(folder)
         if missing := [name for name in FILES if not (folder / name).is_file()]:
             raise ModelError(f"{folder} is not an exported model: {', '.join(missing)} missing.")
+        check_files(folder)
         return cls(TrainedEncoder.load(folder), Calibration.load(folder))
 
     def save(self, folder: str | Path) -> None:
-        """Write what `load` reads; the folder is made."""
+        """Write what `load` reads, and its hashes; the folder is made."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.trained.save(Path(folder))
         self.calibration.save(Path(folder))
+        write_checksums(Path(folder), _ALL_FILES)
 
     def embed(self, images: Sequence[ImageSource]) -> Embeddings:
         """Embed images.

@@ -1,7 +1,9 @@
 """Strict reading of run configurations: ZenML ignores keys that it does not know, this refuses them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import yaml
@@ -9,9 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from siamese_core.config_section import problems
 from siamese_core.errors import ConfigError
+from siamese_core.messages import holds_credential
 from siamese_integrations.config_schema import run_model
 
 _MOST_NODES = 100_000
+_LONG_TEXT = 100
+_ENVIRONMENTS = ("env", "environment")
+_REFERENCE = re.compile(r"\{\{.+\}\}")  # of a secret, which ZenML fills in
 # The last three are raised for a value that does not fit its tag.
 _NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError)
 
@@ -28,7 +34,8 @@ def check_config(path: Path, pipeline: Callable[..., Any], steps: Iterable[str])
         ConfigError: Lists everything that is wrong, with the key that was probably meant.
     """
     content, duplicates = _read(path)
-    mistakes = [*duplicates, *_mistakes(content, run_model(pipeline, steps))]
+    around = {name: value for name, value in content.items() if name != "parameters"}
+    mistakes = [*duplicates, *_mistakes(content, run_model(pipeline, steps)), *_credentials(around)]
     if mistakes:
         count = "one problem" if len(mistakes) == 1 else f"{len(mistakes)} problems"
         raise ConfigError(f"{path} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
@@ -40,6 +47,19 @@ def _mistakes(content: dict[Any, Any], model: type[BaseModel]) -> list[str]:
     except ValidationError as error:
         return problems(error, model.model_json_schema())
     return []
+
+
+def _credentials(values: dict[Any, Any], place: str = "", environment: bool = False) -> Iterator[str]:
+    """Environment variables of steps that are credentials: ZenML records and shows them as they are."""
+    for name, value in values.items():
+        here = f"{place}.{name}".removeprefix(".")
+        if isinstance(value, dict):
+            yield from _credentials(value, here, environment or name in _ENVIRONMENTS)
+        elif environment and not _REFERENCE.fullmatch(str(value)) and holds_credential(str(name), value):
+            yield (
+                f"{here} is a credential in clear text, which ZenML would record; set it in the environment that the "
+                "run is started from, which the steps of this machine inherit, or in a ZenML secret named under secrets"
+            )
 
 
 def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
@@ -58,17 +78,18 @@ def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply.") from error
     except _NOT_YAML as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        raise ConfigError(f"{path} is not valid YAML: {indent(str(error), '  ').strip()}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must be a mapping of keys to values, not a {type(content).__name__}.")
     return content, duplicates
 
 
 def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
-    """Number of values below a node, with every alias written out."""
+    """Number of values below a node, with every alias written out; a long text counts as many."""
     if node not in sizes:
         sizes[node] = _MOST_NODES  # as long as its end is not reached, for a node that holds itself
-        sizes[node] = 1 + sum(_size(below, sizes) for below in _children(node))
+        text = len(node.value) // _LONG_TEXT if isinstance(node, yaml.ScalarNode) else 0
+        sizes[node] = 1 + text + sum(_size(below, sizes) for below in _children(node))
     return sizes[node]
 
 

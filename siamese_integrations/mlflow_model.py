@@ -4,29 +4,38 @@ It imports siamese_core alone, which travels with the model.
 """
 
 import base64
-import binascii
+import logging
 import os
+import string
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR
 from mlflow.pyfunc import PythonModel
 
 from siamese_core.arrays import Pixels
-from siamese_core.data.images import load_image
+from siamese_core.data.decoding_memory import LOCAL, SERVER
+from siamese_core.data.images import ImageSource, load_image
 from siamese_core.errors import SiameseError, UnreadableImageError
 from siamese_core.verifier import Verifier
 
+_logger = logging.getLogger(__name__)
 _PAIR, _SINGLE = ["image_a", "image_b"], "image"
+_SHOWN = 80
 _DATA_URI = "base64,"
+# The other alphabet of RFC 4648, for URLs and file names, and the breaks of RFC 2045 between lines.
+_STANDARD = str.maketrans("-_", "+/", string.whitespace)
 
 
 class SiameseModel(PythonModel):
     """The verifier for tables of pairs (`image_a`, `image_b`) or of images to embed (`image`).
 
-    An image is the bytes of an image file, base64 text of them, or, outside a server, a path.
+    An image is the bytes of an image file or base64 text of them; outside a server also a path, a Pillow image, or an
+    (H, W) or (H, W, C) uint8 array.
     """
 
     def load_context(self, context: Any) -> None:
@@ -45,14 +54,24 @@ class SiameseModel(PythonModel):
             For pairs `distance`, `probability` and `same`; for images `embedding`; and always `error`, which is
             empty where the row went well. `same` is null and `error` says why where no operating point was named
             and the model has no default.
+
+        Raises:
+            SiameseError: The table has other columns, or there is no such operating point; in a server, in place of
+                this and any other error, an `MlflowException`.
         """
-        if set(_PAIR) <= set(model_input.columns):
-            return _for_caller(self._verify(model_input, (params or {}).get("operating_point") or None))
-        if _SINGLE in model_input.columns:
-            return _for_caller(self._embed(model_input))
-        raise SiameseError(
-            f"Give the columns image_a and image_b, or image; the table has {list(model_input.columns)}."
-        )
+        try:
+            return _for_caller(self._answer(model_input, (params or {}).get("operating_point") or None))
+        except Exception as error:
+            if not _in_server():
+                raise
+            raise _response(error) from None
+
+    def _answer(self, table: pd.DataFrame, operating_point: str | None) -> pd.DataFrame:
+        if set(_PAIR) <= set(table.columns):
+            return self._verify(table, operating_point)
+        if _SINGLE in table.columns:
+            return self._embed(table)
+        raise SiameseError(f"Give the columns image_a and image_b, or image; the table has {list(table.columns)}.")
 
     def _verify(self, table: pd.DataFrame, operating_point: str | None) -> pd.DataFrame:
         calibration = self._verifier.calibration
@@ -81,9 +100,10 @@ class SiameseModel(PythonModel):
         """(N, D) float64, with NaN and a reason where an image cannot be used."""
         pixels: list[Pixels] = []
         errors: list[str | None] = []
+        memory = SERVER if _in_server() else LOCAL
         for value in column:
             try:
-                pixels.append(load_image(_source(value), self._verifier.trained.images))
+                pixels.append(load_image(_source(value), self._verifier.trained.images, memory))
                 errors.append(None)
             except UnreadableImageError as error:
                 errors.append(str(error))
@@ -94,20 +114,46 @@ class SiameseModel(PythonModel):
         return result, errors
 
 
-def _source(value: Any) -> bytes | Path:
-    """The image of a cell: bytes, a path, or base64 text."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    if not isinstance(value, str) or not value:
-        raise UnreadableImageError(f"no image: expected bytes, base64 text or a path, not {type(value).__name__}")
-    if not _in_server() and len(value) < 4096 and Path(value).is_file():
-        return Path(value)
+def _source(value: Any) -> ImageSource:
+    """The image of a cell; in a server bytes or base64 text alone."""
+    if isinstance(value, str):
+        return _from_text(value)
+    if _in_server() and not isinstance(value, bytes | bytearray | memoryview):
+        raise UnreadableImageError(f"no image: expected base64 text, not {type(value).__name__}")
+    return value  # load_image refuses what is no image
+
+
+def _from_text(text: str) -> bytes | Path:
+    """The file at a path, outside a server, or the bytes behind base64 text."""
+    if not text.strip():
+        raise UnreadableImageError("no image: the text is empty")
+    # Unlike Path.exists, it takes text that is too long for a path, or below a closed folder.
+    if not _in_server() and os.path.lexists(text):
+        return Path(text)
     try:
-        return base64.b64decode(value.partition(_DATA_URI)[2] or value, validate=True)
-    except (binascii.Error, ValueError):
+        return _from_base64(text)
+    except ValueError:
         if _in_server():
             raise UnreadableImageError("not base64 text (the server does not read paths)") from None
-        raise UnreadableImageError(f"no such file, and not base64 text: {value[:80]!r}") from None
+        raise UnreadableImageError(f"no such file, and not base64 text: {text[:_SHOWN]!r}") from None
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode base64 as senders write it: also with line breaks, with - and _, without padding, or as a data URI.
+
+    Raises:
+        ValueError: It is not base64.
+    """
+    digits = (text.partition(_DATA_URI)[2] or text).translate(_STANDARD).rstrip("=")
+    return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+
+
+def _response(error: Exception) -> MlflowException:
+    """The server's answer to an error: to any but its own exceptions MLflow adds the traceback, for every client."""
+    if isinstance(error, SiameseError):
+        return MlflowException(str(error), BAD_REQUEST)
+    _logger.exception("the model failed on a request")
+    return MlflowException("The model failed on this request; the server's log says why.", INTERNAL_ERROR)
 
 
 def _texts(errors: list[str | None], index: pd.Index) -> pd.Series:

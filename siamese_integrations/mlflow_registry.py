@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
+from siamese_core.checksums import write_checksums
 from siamese_core.errors import ModelError
 from siamese_core.evaluation.champion import Champion
 from siamese_core.verifier import Verifier
@@ -107,7 +108,8 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
 
     Args:
         name: Of the registered model.
-        folder: A folder of `Verifier.save`, with anything else that should travel along; it is named `verifier`.
+        folder: A folder of `Verifier.save`, with anything else that should travel along; it is named `verifier`. The
+            hashes of all its files are written into it.
         card: Markdown; as much of it as there is room for becomes the version's description.
         tags: Lineage.
 
@@ -115,6 +117,7 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
         The version.
     """
     verifier = Verifier.load(folder)
+    write_checksums(folder)
     with quiet():
         info = mlflow.pyfunc.log_model(
             name="verifier",

@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any, cast
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 from zenml.config.base_settings import BaseSettings
 from zenml.config.step_run_info import StepRunInfo
 from zenml.enums import ExecutionStatus
@@ -24,7 +24,8 @@ from zenml.step_operators.step_operator_entrypoint_configuration import StepOper
 from zenml.utils import source_utils
 
 from siamese_core.errors import SiameseError
-from siamese_integrations.zenml_output import show_plainly
+from siamese_core.messages import holds_credential
+from siamese_integrations.zenml_output import presentable_traceback, show_plainly
 
 _LIFELINE = "SIAMESE_LIFELINE_FD"
 _SECONDS_TO_END = 10.0
@@ -39,15 +40,26 @@ class LocalProcessSettings(BaseSettings):
 
     Attributes:
         visible_devices: GPUs that the step may use, such as "0" or "0,1"; "" hides all; all if not given.
-        env: Environment variables for the step's process.
+        env: Environment variables for the step's process, beside those of the run; ZenML records them, so no
+            credentials.
         timeout_s: Seconds after which the step is ended, as an error; no limit if not given.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     visible_devices: str | None = None
     env: dict[str, str] = Field(default_factory=dict)
     timeout_s: float | None = None
+
+    @field_validator("env")
+    @classmethod
+    def _no_credentials(cls, env: dict[str, str]) -> dict[str, str]:
+        if names := [name for name, value in env.items() if holds_credential(name, value)]:
+            raise ValueError(
+                f"env holds a credential in clear text, which ZenML would record: {', '.join(names)}. Set it in the "
+                "environment that the run is started from: the step's process inherits it."
+            )
+        return env
 
 
 class LocalProcessConfig(BaseStepOperatorConfig, LocalProcessSettings):
@@ -71,7 +83,7 @@ class InPlaceEntrypoint(StepOperatorEntrypointConfiguration):
         show_plainly()
         # An error in words is said once, by the parent, which gets it with its type.
         sys.excepthook = lambda kind, error, trace: (
-            None if isinstance(error, SiameseError) else sys.__excepthook__(kind, error, trace)
+            None if isinstance(error, SiameseError) else print(presentable_traceback(error), file=sys.stderr)
         )
 
 

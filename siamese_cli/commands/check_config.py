@@ -8,7 +8,7 @@ import click
 from siamese_cli.checkout import ask, checkout
 from siamese_cli.exit_codes import ExitCode
 from siamese_cli.options import PATH, command
-from siamese_cli.output import Answer, Output
+from siamese_cli.output import Answer, Output, note
 
 
 @command("siamese check-config configs/faces.yaml", "siamese check-config --schema > schema.json")
@@ -29,5 +29,5 @@ def check_config(output: Output, file: Path | None, schema: bool) -> Answer:
     if value["ok"]:
         return Answer(value, f"{file}: good")
     if not output.json:
-        click.echo(value["error"], err=True)
+        note(value["error"])
     return Answer(value, "", ExitCode.NO)

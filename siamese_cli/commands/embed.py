@@ -6,7 +6,7 @@ import click
 
 from siamese_cli.exit_codes import ExitCode
 from siamese_cli.options import EXISTING, PATH, command, model_option
-from siamese_cli.output import Answer
+from siamese_cli.output import Answer, note
 
 
 @command("siamese embed --model people photos/ -o photos.npz")
@@ -29,7 +29,7 @@ def embed(inputs: tuple[Path, ...], output: Path, model: str | None) -> Answer:
 
     count, skipped = embed_files(inputs, output, model)
     for path, reason in skipped.items():
-        click.echo(f"skipped {path}: {reason}", err=True)
+        note(f"skipped {path}: {reason}")
     return Answer(
         {"output": output, "embedded": count, "skipped": skipped},
         f"{count:,} embeddings in {output}" + (f", {len(skipped):,} files skipped" if skipped else ""),

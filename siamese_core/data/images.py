@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
-from siamese_core.arrays import Pixels
+from siamese_core.arrays import Pixels, blocks
 from siamese_core.config import ImageConfig
 from siamese_core.data.bit_depth import BitDepth, grey_to_8_bits, largest_number, rescale_colours
+from siamese_core.data.decoding_memory import LOCAL, DecodingMemory
 from siamese_core.data.image_formats import open_image
 from siamese_core.errors import NotAnImageError, UnreadableImageError, first_line
 
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
-
-# The most that an uncompressed image needs: four channels of 16 bits.
-BYTES_PER_PIXEL = 8
 
 # A larger difference from the background is content: half-way between white paper and a black stroke's soft edge.
 _DIFFERENT = 64
@@ -29,10 +29,23 @@ _DIFFERENT = 64
 _SMALLEST_CONTENT = 0.25
 _CONTENT_MARGIN = 1.15
 
+# Pixels that are converted at a time.
+_BAND = 1_000_000
+# Most pixels of the square around content that is wider or higher than its image, as in a long strip.
+_LARGEST_FRAME = 4_000_000
+# Bytes a pixel: Pillow's (4 where it is not said), those of decoders beside it, those of converting a band, and those
+# of scaling colours of 16 bits anew.
+_BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
+_BYTES_OF_DECODER = {"WEBP": 12, "AVIF": 12, "HEIF": 12, "JPEG2000": 24}
+_BYTES_OF_BAND = 24
+_BYTES_OF_COLOURS = 64
+# A file of uncompressed pixels with four channels of 16 bits is the largest that there is need for.
+_MOST_BYTES_A_PIXEL, _SMALL_FILE = 8, 64_000_000
+
 # Pillow warns of what it mends by itself (EXIF, palettes) and of large sizes, which are checked below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-ImageSource = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+ImageSource = str | Path | bytes | bytearray | memoryview | Image.Image | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -58,12 +71,13 @@ class DecodedImage:
     largest: int
 
 
-def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
+def decode_image(data: bytes, config: ImageConfig, memory: DecodingMemory = LOCAL) -> DecodedImage:
     """Decode the bytes of an image file and prepare them for the encoder.
 
     Args:
         data: Content of an image file.
         config: Size, colour, crop and inversion.
+        memory: Shared with the other threads that decode.
 
     Returns:
         The prepared pixels with the original's size, mode and format.
@@ -73,56 +87,57 @@ def decode_image(data: bytes, config: ImageConfig) -> DecodedImage:
     """
     if not data:
         raise NotAnImageError("empty file (0 bytes)")
-    try:
-        return _decode(data, config)
-    except Image.DecompressionBombError:
-        raise UnreadableImageError("too large: a decompression bomb") from None
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
-        raise UnreadableImageError(f"cannot be decoded: {first_line(error)}") from error
+    with _reasons():
+        return _decode(data, config, memory)
 
 
-def load_image(source: ImageSource, config: ImageConfig) -> Pixels:
+def load_image(source: ImageSource, config: ImageConfig, memory: DecodingMemory = LOCAL) -> Pixels:
     """Prepare one image of any kind of source.
 
     Args:
         source: A path, the bytes of an image file, a Pillow image, or an (H, W) or (H, W, C) uint8 array.
         config: Size, colour, crop and inversion.
+        memory: Shared with the other threads that decode.
 
     Returns:
         (size, size, channels) uint8.
 
     Raises:
-        UnreadableImageError: The source cannot be read or decoded.
+        UnreadableImageError: The source is of another kind, or cannot be read or decoded.
     """
-    if isinstance(source, Image.Image):
-        return prepare(source, config)
-    if isinstance(source, np.ndarray):
-        return prepare(_from_array(source), config)
-    if isinstance(source, bytes):
-        return decode_image(source, config).pixels
-    return decode_image(read_file(Path(source), BYTES_PER_PIXEL * config.max_pixels), config).pixels
+    match source:
+        case Image.Image():
+            return _prepare_given(source, config)
+        case np.ndarray():
+            return _prepare_given(_from_array(source), config)
+        case bytes() | bytearray() | memoryview():
+            return decode_image(bytes(source), config, memory).pixels
+        case str() | Path():
+            return decode_image(read_file(Path(source), config), config, memory).pixels
+    raise UnreadableImageError(
+        f"no image: expected a path, bytes, a Pillow image or an array, not {type(source).__name__}"
+    )
 
 
-def read_file(path: Path, most: int | None = None) -> bytes:
+def read_file(path: Path, config: ImageConfig) -> bytes:
     """Read a regular file.
 
     Args:
         path: The file.
-        most: Size in bytes above which it is not read; any size if not given.
+        config: Its limit of pixels.
 
     Raises:
-        UnreadableImageError: There is no such file, it is a folder or a device, too large, or it may not be read.
+        UnreadableImageError: There is no such file, it is a folder or a device, it may not be read, or it is larger
+            than an image of `images.max_pixels` can be.
     """
     try:
         if not path.exists():
             raise UnreadableImageError("broken link" if path.is_symlink() else "no such file")
         if not path.is_file():
             raise UnreadableImageError(_why_a_folder(path) if path.is_dir() else "not a regular file")
-        if most is not None and (size := path.stat().st_size) > most:
+        if (size := path.stat().st_size) > (most := max(_SMALL_FILE, _MOST_BYTES_A_PIXEL * config.max_pixels)):
             raise UnreadableImageError(
-                f"too large: {size:,} bytes, more than {BYTES_PER_PIXEL} for each of images.max_pixels"
+                f"too large: {size / 1e6:,.0f} MB, more than the {most / 1e6:,.0f} MB of an image"
             )
         return path.read_bytes()
     except OSError as error:
@@ -150,31 +165,102 @@ def prepare(image: Image.Image, config: ImageConfig) -> Pixels:
         (size, size, channels) uint8.
     """
     mode, depth = "L" if config.color == "grey" else "RGB", BitDepth.of(image)
-    upright = _flatten(ImageOps.exif_transpose(image), mode, depth, config.white_level)
+    upright = _flatten_in_bands(_upright(image), mode, depth, config.white_level)
     square = _content_square(upright, config) if config.framing == "content" else _central_square(upright, config)
     pixels = np.asarray(square, dtype=np.uint8)
     pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
     return 255 - pixels if config.invert else pixels
 
 
-def _decode(data: bytes, config: ImageConfig) -> DecodedImage:
-    image = open_image(data)
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn whatever Pillow raises in the `with` block into words."""
+    try:
+        yield
+    except Image.DecompressionBombError:
+        raise UnreadableImageError("too large: a decompression bomb") from None
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
+        raise UnreadableImageError(f"cannot be decoded: {first_line(error)}") from error
+
+
+def _prepare_given(image: Image.Image, config: ImageConfig) -> Pixels:
+    """Prepare a caller's image, which Pillow may not have read from its file yet."""
+    _check_size(image, config)
+    with _reasons():
+        return prepare(image, config)
+
+
+def _check_size(image: Image.Image, config: ImageConfig) -> None:
     width, height = image.size
+    if width * height == 0:
+        raise UnreadableImageError(f"no pixels: {width}×{height}")
     if width * height > config.max_pixels:
         raise UnreadableImageError(
             f"too large: {width}×{height} pixels, more than {config.max_pixels:,} (images.max_pixels)"
         )
+
+
+def _decode(data: bytes, config: ImageConfig, memory: DecodingMemory) -> DecodedImage:
+    image = open_image(data)
+    width, height = image.size
+    _check_size(image, config)
     mode, file_format, depth = image.mode, image.format or "unknown", BitDepth.of(image)
     # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final resolution keeps the resampling clean.
     share = config.crop * (_SMALLEST_CONTENT if config.framing == "content" else 1)
     side = round(2 * config.size / share)
     image.draft(None, (side, side))
-    image.load()
-    if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_A_QUARTER:
-        width, height = height, width
-    largest = largest_number(image, depth)
-    rescale_colours(image, data, depth, config.white_level)
-    return DecodedImage(prepare(image, config), width, height, mode, file_format, depth.bits, largest)
+    with memory.reserve(_bytes_needed(image, width * height, depth, config)):
+        image.load()
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_A_QUARTER:
+            width, height = height, width
+        largest = largest_number(image, depth)
+        rescale_colours(image, data, depth, config.white_level)
+        return DecodedImage(prepare(image, config), width, height, mode, file_format, depth.bits, largest)
+
+
+def _bytes_needed(image: Image.Image, pixels: int, depth: BitDepth, config: ImageConfig) -> int:
+    """An upper estimate of the memory that decoding and preparing an image takes at once.
+
+    Args:
+        image: As opened, for JPEG with the reduced size in which it will be decoded.
+        pixels: Of the file.
+        depth: Of the file.
+        config: Size, colour, crop and inversion.
+    """
+    here = image.width * image.height
+    stored = _BYTES_OF_MODE.get(image.mode, 4)
+    flat = 1 if config.color == "grey" else 4
+    # As decoded, with what the decoder holds; turned upright; flattened.
+    copies = stored + _BYTES_OF_DECODER.get(image.format or "", stored) + max(stored, flat)
+    if depth.bits > 8:
+        copies += stored if config.white_level is None else _BYTES_OF_COLOURS
+    needed = here * copies + min(here, _BAND) * _BYTES_OF_BAND
+    if config.framing == "content":
+        needed += (2 * here + _LARGEST_FRAME) * flat
+    if image.info.get("progressive"):  # all coefficients of the file, 16 bits each
+        needed += 2 * len(image.getbands()) * pixels
+    return needed
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says; itself, and not a copy, where there is nothing to turn."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    return ImageOps.exif_transpose(image) if turned else image
+
+
+def _flatten_in_bands(image: Image.Image, mode: str, depth: BitDepth, white_level: int | None) -> Image.Image:
+    """Flatten a large image band by band: on the way from mode to mode there are up to five copies."""
+    plain = image.mode == mode and not image.has_transparency_data
+    if plain or image.width * image.height <= _BAND:
+        return _flatten(image, mode, depth, white_level)
+    flat = Image.new(mode, image.size)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        flat.paste(_flatten(band, mode, depth, white_level), (0, top))
+    return flat
 
 
 def _flatten(image: Image.Image, mode: str, depth: BitDepth, white_level: int | None) -> Image.Image:
@@ -200,27 +286,45 @@ def _central_square(image: Image.Image, config: ImageConfig) -> Image.Image:
 
 def _content_square(image: Image.Image, config: ImageConfig) -> Image.Image:
     """The square around all that differs from the background, with a margin; the background fills what lies outside."""
-    pixels = np.asarray(image)
-    background = _background(pixels)
-    differs = np.abs(pixels.astype(np.int16) - background).reshape(*pixels.shape[:2], -1).max(axis=2) > _DIFFERENT
-    if not differs.any():
+    background = _background(image)
+    columns, rows = _differing(image, background)
+    if not columns.any():
         return _central_square(image, config)
-    left, right = _extent(differs.any(axis=0))
-    top, bottom = _extent(differs.any(axis=1))
+    left, right = _extent(columns)
+    top, bottom = _extent(rows)
     side = max(right - left, bottom - top, _SMALLEST_CONTENT * min(image.size)) * _CONTENT_MARGIN * config.crop
     half = side / 2
     x, y = (left + right) / 2, (top + bottom) / 2
     around = math.ceil(max(0, half - x, half - y, x + half - image.width, y + half - image.height))
+    wide_pixels = (image.width + 2 * around) * (image.height + 2 * around)
+    if around and wide_pixels > max(_LARGEST_FRAME, 2 * image.width * image.height):  # a long strip
+        return _content_square(image.reduce(math.ceil(math.sqrt(wide_pixels / _LARGEST_FRAME))), config)
     fill = tuple(background.tolist()) if background.ndim else int(background)
-    wide = ImageOps.expand(image, around, fill)
+    wide = ImageOps.expand(image, around, fill) if around else image
     box = (x - half + around, y - half + around, x + half + around, y + half + around)
     return wide.resize((config.size, config.size), Image.Resampling.BILINEAR, box=box)
 
 
-def _background(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+def _background(image: Image.Image) -> npt.NDArray[np.int16]:
     """() or (C,): the median of the pixels at the border."""
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    width, height = image.size
+    sides = ((0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height))
+    channels = () if image.mode == "L" else (3,)
+    border = np.concatenate([np.asarray(image.crop(side)).reshape(-1, *channels) for side in sides])
     return np.asarray(np.median(border, axis=0)).astype(np.int16)
+
+
+def _differing(
+    image: Image.Image, background: npt.NDArray[np.int16]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """(W,) and (H,): the columns and the rows with a pixel that differs from the background, found band by band."""
+    columns, rows = np.zeros(image.width, bool), np.zeros(image.height, bool)
+    for band in blocks(image.height, max(1, _BAND // image.width)):
+        pixels = np.asarray(image.crop((0, band.start, image.width, min(band.stop, image.height))))
+        differs = np.abs(pixels.astype(np.int16) - background).reshape(*pixels.shape[:2], -1).max(axis=2) > _DIFFERENT
+        columns |= differs.any(axis=0)
+        rows[band] = differs.any(axis=1)
+    return columns, rows
 
 
 def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
@@ -230,7 +334,8 @@ def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise UnreadableImageError(
             f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, not {array.shape} {array.dtype}"
         )

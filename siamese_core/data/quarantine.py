@@ -13,9 +13,10 @@ from typing import Any
 from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
 from siamese_core.data.ignored import ignored, sidecar
-from siamese_core.data.images import BYTES_PER_PIXEL, decode_image, read_file
+from siamese_core.data.images import decode_image, read_file
 from siamese_core.data.names import nfc
 from siamese_core.errors import NotAnImageError, UnreadableImageError
+from siamese_core.messages import escape_controls
 
 # Columns of the manifest.
 Row = dict[str, Any]
@@ -40,7 +41,7 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
     data = b""
     try:
         _check_name(path)
-        data = read_file(data_dir / path, BYTES_PER_PIXEL * config.max_pixels)
+        data = read_file(data_dir / path, config)
         row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         row["identity"] = _identity(path)
         image = decode_image(data, config)
@@ -58,7 +59,11 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
 
 def _check_name(path: str) -> None:
     if printable(path) != path:
-        raise UnreadableImageError("its name is not valid UTF-8")
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise UnreadableImageError("its name is not valid UTF-8") from None
+        raise UnreadableImageError("its name has control characters")
 
 
 def _identity(path: str) -> str:
@@ -74,5 +79,5 @@ def _lacked_memory(error: UnreadableImageError) -> bool:
 
 
 def printable(path: str) -> str:
-    """A path that can be written as UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path that can be written as UTF-8 and on a terminal, whatever bytes the file system holds."""
+    return escape_controls(os.fsencode(path).decode("utf-8", "backslashreplace"))

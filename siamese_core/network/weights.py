@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def load_weights(network: nn.Module, path: Path) -> WeightsReport:
     """
     if not path.is_file():
         raise ModelError(f"encoder.weights_file {path} does not exist.")
-    state = _by_plain_name(_unwrap(_read(path)), path)
+    state = _by_plain_name(_unwrap(_read(path), path), path)
     own = {name: value for name, value in network.state_dict().items() if not name.endswith(_COUNTER)}
     grey = [name for name, value in state.items() if name in own and _reads(value, 3, own[name], 1)]
     state |= {name: state[name].sum(dim=1, keepdim=True) for name in grey}
@@ -123,21 +124,43 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _refuse_bombs(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"encoder.weights_file {path} is damaged or holds Python objects, which could run code and are refused. "
             "Save its weights alone, with torch.save(model.state_dict(), …) or as .safetensors."
         ) from error
+    except ModelError:
+        raise
     except Exception as error:  # a damaged file raises many types
         raise ModelError(
             f"encoder.weights_file {path} is damaged, or not what its suffix says: {first_line(error)}"
         ) from error
 
 
-def _unwrap(content: Any) -> Any:
+def _refuse_bombs(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it is: PyTorch never compresses."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > path.stat().st_size:
+        raise ModelError(
+            f"encoder.weights_file {path} would unpack to {size:,} bytes from {path.stat().st_size:,}: it was not "
+            "written by torch.save. Save its weights again, or as .safetensors."
+        )
+
+
+def _unwrap(content: Any, path: Path) -> Any:
     """The innermost state dict."""
+    outer: set[int] = set()
     while isinstance(content, dict):
+        if id(content) in outer:
+            raise ModelError(
+                f"encoder.weights_file {path} holds a dictionary that holds itself. Save its weights alone."
+            )
+        outer.add(id(content))
         inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
         if inner is None:
             break

@@ -3,7 +3,9 @@
 import base64
 import itertools
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -44,6 +46,15 @@ def pictures(glyphs: Path) -> list[Path]:
 def test_the_tracking_uri_is_found_from_any_folder(tracking: str) -> None:
     assert tracking.startswith("sqlite:///")
     assert Path(tracking.removeprefix("sqlite:///")).is_file()
+
+
+def test_what_a_run_writes_is_for_its_user_alone(project: Project, model: str) -> None:
+    store = Path(os.environ["ZENML_CONFIG_PATH"]) / "local_stores"
+    # MLflow copies this project's code with its permissions, which is nobody's secret.
+    files = [path for path in store.rglob("*") if path.is_file() and "code" not in path.relative_to(store).parts]
+    files = [path for path in files if path.suffix != ".py"]
+    assert {path.suffix for path in files} >= {".u8", ".safetensors", ".html", ".parquet", ".db"}
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
 def test_verify_answers_in_words_json_and_exit_codes(
@@ -261,13 +272,19 @@ def test_starting_does_not_import_what_the_command_does_not_need() -> None:
 
 
 SCORE = """
-import json, sys, pathlib, pandas as pd, mlflow
+import base64, json, sys, pathlib, numpy as np, pandas as pd, mlflow
+from PIL import Image
 model = mlflow.pyfunc.load_model(sys.argv[1])
 a, b, c = sys.argv[2:]
 data = pathlib.Path(a).read_bytes()
 pairs = model.predict(pd.DataFrame({"image_a": [a, data, a], "image_b": [a, c, "nowhere.png"]}))
 point = model.predict(pd.DataFrame({"image_a": [a], "image_b": [c]}), params={"operating_point": "fmr_1e-1"})
 single = model.predict(pd.DataFrame({"image": [a, data, b"no image"]}))
+picture = Image.open(a)
+forms = [pathlib.Path(a), picture, np.asarray(picture), base64.encodebytes(data).decode()]
+forms = model.predict(pd.DataFrame({"image": forms}))
+assert forms["error"].tolist() == [None] * 4, forms
+assert all(np.allclose(row, single["embedding"][0], atol=1e-6) for row in forms["embedding"]), forms
 print(json.dumps([pairs.to_dict("list"), point.to_dict("list"), single.to_dict("list")]))
 """
 
@@ -297,8 +314,6 @@ def test_the_registered_model_scores_tables_anywhere(
 
 
 def _clean() -> dict[str, str]:
-    import os
-
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
@@ -324,9 +339,6 @@ def server(project: Project, model: str, tracking: str, session_folder: Path) ->
             _wait_for(f"{address}/ping", process, log)
             yield address
         finally:
-            import os
-            import signal
-
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
 
@@ -364,6 +376,21 @@ def test_the_server_takes_base64_and_never_reads_its_own_files(server: str, pict
     records = [{"image": f"data:image/png;base64,{texts[1]}"}]
     (single,) = post(server, {"dataframe_records": records})
     assert len(single["embedding"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [(["photo"], "Give the columns image_a and image_b, or image"), (["image_a", "image_b"], "No operating point")],
+)
+def test_the_server_refuses_a_request_in_words_alone(server: str, columns: list[str], words: str) -> None:
+    table = {"columns": columns, "data": [["x"] * len(columns)]}
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        post(server, {"dataframe_split": table, "params": {"operating_point": "fmr_0"}})
+    answer = refusal.value.read().decode()
+    assert refusal.value.code == 400
+    assert words in answer
+    assert "stack_trace" not in answer
+    assert ".py" not in answer
 
 
 def test_scoring_agrees_between_server_and_command(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from siamese_cli.main import main
 from siamese_core.calibration.operating_points import Calibration, calibrate
+from siamese_core.checksums import write_checksums
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.network.encoders import make_encoder
@@ -119,6 +121,7 @@ def test_without_a_default_there_is_no_answer_until_a_point_is_named(
 ) -> None:
     calibration = Calibration.load(broken)
     replace(calibration, default=None, refused={"fmr_1e-2": "It needs more identities."}).save(broken)
+    write_checksums(broken)
     assert verify(folder, model=broken) == TROUBLE
     out, err = capsys.readouterr()
     assert out == ""
@@ -146,11 +149,61 @@ def test_a_damaged_model_is_trouble_in_one_line(
     broken: Path, folder: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     BREAKS[name](broken)
+    write_checksums(broken)  # as if it had been written like this: what reads the files must say it
     assert verify(folder, model=broken) == TROUBLE
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("siamese verify: ")
     assert len(err.splitlines()) == 1, err
+
+
+HOSTILE = "\x1b[2J\nsiamese verify: same.png"
+
+
+def test_a_name_cannot_write_to_the_terminal(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / HOSTILE).write_text("no image")
+    shutil.copy(folder / "dark.png", tmp_path / "in" / f"{HOSTILE}.png")
+    assert verify(folder, second=str(tmp_path / "in" / HOSTILE)) == TROUBLE
+    model = ["--model", str(folder / "model")]
+    assert main(["embed", str(tmp_path / "in"), "-o", str(tmp_path / HOSTILE), *model]) == 1
+    assert (tmp_path / HOSTILE).stat().st_mode & 0o077 == 0
+    assert main(["check-config", str(tmp_path / "in" / HOSTILE)]) in (1, TROUBLE)
+    assert main(["show", *model, HOSTILE]) == TROUBLE
+    out, err = capfd.readouterr()
+    assert "\\x1b[2J" in out
+    assert err.count("\\x1b[2J\\nsiamese verify: same.png") >= 4
+    assert not any(line.startswith("siamese verify: same") for line in err.splitlines())
+    assert not {sign for sign in out + err if unicodedata.category(sign) == "Cc"} - {"\n", "\t"}
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_password_of_the_records_is_never_shown(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], debug: str
+) -> None:
+    monkeypatch.setenv("SIAMESE_DEBUG", debug)
+    for uri in ("http://ada:tr0ub4dor@127.0.0.1:9", "postgresql://ada:tr0ub4dor@127.0.0.1:9/mlflow"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        for command in (["show", "--model", "models:/people"], ["history", "people"]):
+            assert main([*command, *options]) == TROUBLE
+    out, err = capfd.readouterr()
+    assert "127.0.0.1" in err
+    assert "tr0ub4dor" not in out + err
+
+
+def test_a_model_that_was_changed_answers_nothing(
+    broken: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibration = broken / "calibration.json"
+    calibration.write_text(re.sub(r'"threshold": [^,]+', '"threshold": 99', calibration.read_text()))
+    assert verify(folder, model=broken) == TROUBLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{calibration} has changed since the model was written" in err
+    (broken / "SHA256SUMS").unlink()
+    assert verify(folder, model=broken) == SAME
+    assert "has no SHA256SUMS" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from siamese_core import Verifier
+from siamese_core.artifact import read_json, write_json
 from siamese_core.calibration.operating_points import calibrate
+from siamese_core.checksums import CHECKSUMS
 from siamese_core.config import CalibrationConfig, EncoderConfig, ImageConfig
 from siamese_core.errors import ModelError, UnreadableImageError
 from siamese_core.metrics.pairs import make_pairs, pair_distances
@@ -75,3 +77,34 @@ def test_a_missing_model_image_or_point_is_named(verifier: Verifier, tmp_path: P
         verifier.verify("nowhere.png", noise(0))
     with pytest.raises(ModelError, match=r"No operating point 'fmr_1e-9'\. There are: eer"):
         verifier.verify(noise(0), noise(1), "fmr_1e-9")
+
+
+@pytest.mark.parametrize("name", ["encoder.safetensors", "encoder.json", "calibration.json", "history.json"])
+def test_a_changed_file_is_named(verifier: Verifier, tmp_path: Path, name: str) -> None:
+    verifier.save(tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name} has changed since the model was written"):
+        Verifier.load(tmp_path)
+
+
+def test_an_edited_threshold_decides_nothing(verifier: Verifier, tmp_path: Path) -> None:
+    verifier.save(tmp_path)
+    values = read_json(tmp_path / "calibration.json")
+    for point in values["points"].values():
+        point["threshold"] = 99.0
+    write_json(tmp_path / "calibration.json", values)
+    with pytest.raises(ModelError, match=r"calibration\.json has changed"):
+        Verifier.load(tmp_path)
+
+
+def test_a_model_without_hashes_loads_and_says_so(
+    verifier: Verifier, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    verifier.save(tmp_path)
+    (tmp_path / CHECKSUMS).unlink()
+    with caplog.at_level("INFO", logger="siamese_core"):
+        again = Verifier.load(tmp_path)
+    assert again.verify(noise(0), noise(1)) == verifier.verify(noise(0), noise(1))
+    assert "has no SHA256SUMS" in caplog.text

@@ -117,6 +117,9 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
 def test_an_alias_bomb_is_refused_at_once(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 60))]
     began = process_time()
+    long = f"extra: {{a: &a {'x' * 100_000}, b: [{', '.join(['*a'] * 200)}]}}\n"  # 20 MB for ZenML's records
+    with pytest.raises(ConfigError, match="has aliases that stand for more than 100,000 values"):
+        check_text(tmp_path, DATA + long)
     with pytest.raises(ConfigError, match="has aliases that stand for more than 100,000 values"):
         check_text(tmp_path, "\n".join(lines))
     assert process_time() - began < 5
@@ -149,3 +152,36 @@ def test_numbers_as_yaml_reads_them_are_accepted(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
         check(tmp_path / "nowhere.yaml")
+
+
+LOCAL = "steps: {train: {settings: {step_operator.local_process: {env: {%s}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (LOCAL % "HF_TOKEN: tr0ub4dor", "steps.train.settings.step_operator.local_process.env.HF_TOKEN"),
+        (LOCAL % "MLFLOW_TRACKING_URI: 'http://ada:tr0ub4dor@host'", "env.MLFLOW_TRACKING_URI"),
+        (LOCAL % "N: 1, AWS_SECRET_ACCESS_KEY: tr0ub4dor", "env.AWS_SECRET_ACCESS_KEY"),
+        ("environment: {DB_PASSWORD: tr0ub4dor}\n", "environment.DB_PASSWORD"),
+        ("settings: {docker: {environment: {PIP: {API_KEY: tr0ub4dor}}}}\n", "environment.PIP.API_KEY"),
+    ],
+)
+def test_a_credential_in_clear_text_is_refused_and_not_repeated(tmp_path: Path, text: str, place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_text(tmp_path, DATA + text)
+    assert f"{place} is a credential in clear text" in str(caught.value)
+    assert "tr0ub4dor" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOCAL % "N: 1, OMP_NUM_THREADS: '2', URL: 'http://host:80'",
+        LOCAL % "HF_TOKEN: '{{hub.token}}'",
+        "settings: {orchestrator.kubernetes: {pod_settings: {image_pull_secrets: [registry]}}}\n",
+        "secrets: [hub_token]\n",
+    ],
+)
+def test_what_names_a_secret_or_is_none_is_good(tmp_path: Path, text: str) -> None:
+    check_text(tmp_path, DATA + text)

@@ -146,6 +146,15 @@ def test_a_misspelt_setting_is_refused() -> None:
         LocalProcessSettings.model_validate({"visible_device": "0"})
 
 
+def test_a_credential_in_the_settings_is_refused_and_not_repeated() -> None:
+    from siamese_integrations.zenml_local_process import LocalProcessSettings
+
+    with pytest.raises(ValueError, match=r"env holds a credential .*: HF_TOKEN") as caught:
+        LocalProcessSettings.model_validate({"env": {"HF_TOKEN": "tr0ub4dor", "THREADS": "1"}})
+    assert "tr0ub4dor" not in str(caught.value)
+    LocalProcessSettings.model_validate({"env": {"THREADS": "1", "URL": "http://host:80"}})
+
+
 def test_a_train_process_that_is_killed_goes_on_by_the_retry(project: Project, glyphs: Path) -> None:
     from zenml.client import Client
 

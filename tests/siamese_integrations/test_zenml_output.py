@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-PROGRAM = """
+PROGRAM = r"""
 import logging
 import siamese_integrations.quiet_libraries
 import zenml.client
@@ -24,6 +24,12 @@ try:
     raise DataError("no images")
 except DataError:
     logging.getLogger("zenml").exception("Step failed")
+logging.getLogger("steps.ingest").info("%s", "\x1b[2J\nfine.png")
+logging.getLogger("sqlalchemy").warning("no answer from %s\nat all", "mysql://root:pw@db")
+try:
+    raise RuntimeError("http://ada:pw@host")
+except RuntimeError:
+    logging.getLogger("zenml").exception("Step failed")
 raise DataError("no images")
 """
 
@@ -33,13 +39,20 @@ def test_our_lines_come_once_without_a_prefix_and_our_errors_without_a_traceback
     environment = {**os.environ, "ZENML_LOGGING_VERBOSITY": verbosity}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stdout.splitlines() == [
+    lines = done.stdout.splitlines()
+    assert lines[:8] == [
         "100% of siamese_core.data.ingest",
         "100% of siamese_integrations.great_expectations_suite",
         "100% of steps.ingest",
         "careful",
         "Step failed",
+        "\\x1b[2J\\nfine.png",
+        "no answer from mysql://***@db",
+        "at all",
     ]
+    assert lines[8:10] == ["Step failed", "Traceback (most recent call last):"]
+    assert lines[-1] == "RuntimeError: http://***@host"
+    assert "pw" not in done.stdout
     assert done.stderr == "\nError: no images\n"
 
 

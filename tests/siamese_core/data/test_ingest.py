@@ -18,6 +18,7 @@ from PIL import Image
 
 from siamese_core.config import ImageConfig
 from siamese_core.data import images
+from siamese_core.data.decoding_memory import DecodingMemory
 from siamese_core.data.images import decode_image, load_image
 from siamese_core.data.ingest import Ingested, IngestIndex, ingest
 from siamese_core.data.manifest import Manifest
@@ -263,7 +264,7 @@ def test_a_second_ingest_reads_only_what_changed_and_equals_a_first_one(
     from siamese_core.data import quarantine as module
 
     original = module.read_file
-    monkeypatch.setattr(module, "read_file", lambda path, most: read.append(path.name) or original(path, most))
+    monkeypatch.setattr(module, "read_file", lambda path, config: read.append(path.name) or original(path, config))
     second = ingest(folder, tmp_path / "2", GREY, previous=first)
     # Whatever could not be read is looked at again: it may be there now.
     again = {"link.png", "pipe.png"}
@@ -364,10 +365,10 @@ def test_a_failure_that_passes_is_forgotten(
             raise failure
         return read_bytes(path)
 
-    def fail_decoding(data: bytes, config: ImageConfig) -> images.DecodedImage:
+    def fail_decoding(data: bytes, config: ImageConfig, memory: DecodingMemory) -> images.DecodedImage:
         if data == content:
             raise MemoryError
-        return decode(data, config)
+        return decode(data, config, memory)
 
     with monkeypatch.context() as patch:
         if place == "decode":
@@ -385,7 +386,7 @@ def test_a_huge_sparse_file_is_not_read(mixed: Mixed, tmp_path: Path) -> None:
         file.truncate(50 * 2**30)
     result = run(mixed.folder, tmp_path / "store", GREY)
     rows = result.manifest.quarantined.set_index("path")
-    assert rows.loc["a/sparse.png", "reason"].startswith("too large: 53,687,091,200 bytes, more than 8")
+    assert rows.loc["a/sparse.png", "reason"].startswith("too large: 53,687 MB, more than the ")
 
 
 def test_a_folder_that_cannot_be_listed_is_quarantined(mixed: Mixed, tmp_path: Path) -> None:
@@ -463,3 +464,16 @@ def test_missing_empty_and_hopeless_folders_are_clear_errors(tmp_path: Path) -> 
 def test_bad_sources_give_a_reason(source: object) -> None:
     with pytest.raises(UnreadableImageError):
         load_image(source, GREY)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["\x1b[2Jclear.png", "a\nb.png", "tab\t.png", "gpj.\u202egnp"])
+def test_a_name_that_a_terminal_obeys_is_quarantined_and_written_out(tmp_path: Path, name: str) -> None:
+    good = encode(photo(1), "PNG")
+    for folder in ("ada", f"bob{name}"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "good.png").write_bytes(good)
+    (tmp_path / "in" / "ada" / name).write_bytes(good)
+    manifest = run(tmp_path / "in", tmp_path / "store", GREY).manifest
+    assert manifest.ok["path"].tolist() == ["ada/good.png"]
+    assert manifest.quarantined["reason"].tolist() == ["its name has control characters"] * 2
+    assert all(path.isprintable() for path in manifest.table["path"])

@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+import zipfile
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -217,6 +218,36 @@ def test_another_width_fits_nowhere_although_the_names_and_the_counters_do(tmp_p
     wide = make_encoder(replace(SMALL, width=8), 1, seed=0)
     with pytest.raises(ModelError, match=r"Check encoder\.architecture, width and depth"):
         loaded(save(contiguous(wide.body), tmp_path / "wide.pt"))
+
+
+@pytest.mark.parametrize("way", [("model",), ("state_dict", "net"), ("net", "net", "model")])
+def test_a_dictionary_that_holds_itself_is_refused(way: tuple[str, ...], tmp_path: Path) -> None:
+    """Content whose innermost state dict is never reached."""
+    content: dict[str, Any] = {"epoch": 3}
+    inner = content
+    for name in way[:-1]:
+        inner = inner.setdefault(name, {})
+    inner[way[-1]] = content
+    with pytest.raises(ModelError, match="holds a dictionary that holds itself"):
+        loaded(save(content, tmp_path / "loop.pt"))
+
+
+@pytest.mark.parametrize("content", [[], {}, {"weights": []}], ids=["list", "dict", "list inside"])
+def test_other_content_that_holds_itself_is_no_state_dict(content: Any, tmp_path: Path) -> None:
+    inner = content["weights"] if content else content
+    inner.append(content) if isinstance(inner, list) else inner.update(more=content)
+    with pytest.raises(ModelError, match="is not a state dict"):
+        loaded(save(content, tmp_path / "loop.pt"))
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path: Path) -> None:
+    small = save({"weight": torch.zeros(1_000_000)}, tmp_path / "honest.pt")
+    with zipfile.ZipFile(small) as honest, zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name in honest.namelist():
+            bomb.writestr(name, honest.read(name))
+    assert (tmp_path / "bomb.pt").stat().st_size < 20_000
+    with pytest.raises(ModelError, match=r"bomb\.pt would unpack to 4,\d+,\d+ bytes"):
+        loaded(tmp_path / "bomb.pt")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
