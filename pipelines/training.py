@@ -14,6 +14,7 @@ from siamese_core.config import (
     ImageConfig,
     ModelName,
     PromotionConfig,
+    RetainConfig,
     Seed,
     SplitConfig,
     SplitFile,
@@ -49,6 +50,7 @@ def training_pipeline(
     calibration: CalibrationConfig = CalibrationConfig(),
     evaluation: EvaluationConfig = EvaluationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
+    retain: RetainConfig = RetainConfig(),
 ) -> tuple[Any, Any]:
     """Train, calibrate, evaluate and register a verifier.
 
@@ -67,11 +69,13 @@ def training_pipeline(
         calibration: Operating points.
         evaluation: Measurements beside the error rates.
         promotion: The gate.
+        retain: Earlier runs that `siamese retrain` keeps.
 
     Returns:
         The model version and the image manifest.
     """
-    config = json.dumps(to_jsonable_python(locals()), sort_keys=True)
+    parameters = {name: value for name, value in locals().items() if name != "retain"}  # no part of the model
+    config = json.dumps(to_jsonable_python(parameters), sort_keys=True)
     pairs, metadata = InputFile.of(evaluation.pairs), InputFile.of(evaluation.metadata)
     weights = InputFile.of(encoder.weights_file)
     manifest, store, _ = ingest(data_dir, images, data)

@@ -11,6 +11,7 @@ from siamese_cli.commands.completion import COMPLETE, completion
 from siamese_cli.commands.data import data
 from siamese_cli.commands.embed import embed
 from siamese_cli.commands.evaluate import evaluate
+from siamese_cli.commands.prune import prune
 from siamese_cli.commands.registry import history, promote, rollback
 from siamese_cli.commands.retrain import retrain
 from siamese_cli.commands.schedule import schedule
@@ -23,7 +24,7 @@ from siamese_core import __version__
 from siamese_integrations.private_files import keep_files_private
 
 _QUESTIONS = [verify, embed, evaluate, show]
-_VERSIONS = [history, promote, rollback, retrain, schedule]
+_VERSIONS = [history, promote, rollback, retrain, schedule, prune]
 _TOOLS = [check_config, tracking_uri, data, completion]
 
 

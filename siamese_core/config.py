@@ -370,6 +370,15 @@ class PromotionConfig:
     components."""
 
 
+@section("retain")
+class RetainConfig:
+    """Earlier runs that `siamese retrain` keeps; before it starts it removes the others."""
+
+    runs: Count = 5
+    """Newest runs of the model name that stay whole: decoded images, weights, evaluation and records. Runs of versions
+    with an alias, such as the champion's, stay whole as well; of other registered versions' only the images go."""
+
+
 def operating_point_name(fmr: float) -> str:
     """The name of the operating point with this target, such as `fmr_1e-2` for 0.01."""
     mantissa, exponent = f"{fmr:e}".split("e")

@@ -88,8 +88,8 @@ class FolderMaterializer(BaseMaterializer):
         return {f"{self.uri}/{name}": kind for name, kind in kinds.items() if kind}
 
     def extract_metadata(self, data: FolderArtifact) -> dict[str, MetadataType]:
-        """The artifact's own summary."""
-        return data.summary()
+        """The artifact's own summary; ZenML has no place for what is None."""
+        return {name: value for name, value in data.summary().items() if value is not None}
 
     def compute_content_hash(self, data: FolderArtifact) -> str:
         """The hash of the files: equal values give an equal hash, and steps that depend on them stay cached."""

@@ -1,8 +1,10 @@
 """`siamese schedule`: retraining every night, by units for systemd or a line for cron."""
 
 import os
+import shlex
 import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 
 import click
@@ -74,20 +76,28 @@ schedule = click.Group(
 
 
 def units(root: Path, config: Path, calendar: str) -> dict[str, str]:
-    """The service and the timer, by file name."""
+    """The service and the timer, by file name.
+
+    Raises:
+        ConfigError: A path or the calendar cannot be written into a unit.
+    """
+    for text in (root, config, console_script("siamese"), calendar):
+        _check(str(text))
+    # The colon keeps systemd from looking for variables behind a $, and the shell starts what it would refuse to: a
+    # command with a quote or backslash in its path.
     service = f"""[Unit]
-Description=Retrain the verifier of {root}
+Description=Retrain the verifier of {_plain(root)}
 
 [Service]
 Type=oneshot
-WorkingDirectory={root}
-ExecStart={console_script("siamese")} retrain -c {config}
+WorkingDirectory={_plain(root)}
+ExecStart=:/bin/sh -c 'exec "$0" "$@"' {_quoted(console_script("siamese"))} retrain -c {_quoted(config)}
 # 75: a run was in progress, which is no failure.
 SuccessExitStatus={ExitCode.BUSY:d}
 Nice=10
 """
     timer = f"""[Unit]
-Description=Retrain the verifier of {root} on a schedule
+Description=Retrain the verifier of {_plain(root)} on a schedule
 
 [Timer]
 OnCalendar={calendar}
@@ -103,7 +113,37 @@ WantedBy=timers.target
 
 def cron_line(root: Path, config: Path) -> str:
     """The same for machines without systemd: every night at three."""
-    return f"0 3 * * * cd {root} && {console_script('siamese')} retrain -c {config} >> {root}/retrain.log 2>&1"
+    command = f"{_for_cron(console_script('siamese'))} retrain -c {_for_cron(config)}"
+    return f"0 3 * * * cd {_for_cron(root)} && {command} >> {_for_cron(root / 'retrain.log')} 2>&1"
+
+
+def _check(text: str) -> None:
+    """Refuse what would end a line of a unit, or be cut off it."""
+    if text != text.strip() or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        raise ConfigError(
+            f"{text!r} cannot be scheduled: it has a line break or other control characters, letters that are not "
+            "UTF-8, or a blank at an end. Rename it."
+        )
+
+
+def _plain(path: Path) -> str:
+    """A path for a setting that systemd takes to the end of the line."""
+    return str(path).replace("%", "%%")
+
+
+def _quoted(path: Path) -> str:
+    """A path as one word of a command line of systemd."""
+    escaped = str(path).replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped.replace("%", "%%")}"'
+
+
+def _for_cron(path: Path) -> str:
+    """A path as one word for the shell behind cron, which takes a bare % for a line break."""
+    text = str(path)
+    if "%" not in text:
+        return shlex.quote(text)
+    # The two quotes keep cron from taking a backslash of the path and ours for a pair.
+    return "'" + text.replace("'", "'\"'\"'").replace("%", r"''\%") + "'"
 
 
 def _message(words: str) -> Answer:

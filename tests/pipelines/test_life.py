@@ -177,6 +177,36 @@ def test_7_a_failed_run_leaves_the_champion_and_names_the_cause(life: Life) -> N
     assert (life.champion(), len(life.history())) == before
 
 
+def test_8_pruning_makes_room_and_leaves_what_is_needed(life: Life) -> None:
+    from zenml.client import Client
+
+    def prune(*options: str) -> dict[str, Any]:
+        done = life.project.run("siamese", "prune", "--keep", "1", "--json", *options)
+        assert done.returncode == 0, done.stderr
+        value: dict[str, Any] = json.loads(done.stdout)
+        return value
+
+    def of_life(lines: list[str]) -> list[str]:
+        return [line for line in lines if line.startswith("run ") and f" of {NAME} " in line]
+
+    before = life.history()
+    listed, again = prune("--dry-run"), prune("--dry-run")
+    assert listed == again
+    assert of_life(listed["removed"]), "a night without news"
+    assert any(line.startswith("images ") for line in listed["removed"]), "a version that is no champion"
+    removed = prune()
+    assert removed["removed"] == listed["removed"]
+    assert removed["bytes"] > 0
+    assert prune()["removed"] == []
+    assert life.history() == before
+    # The champion is the first version, whose run is the oldest.
+    oldest = Client().list_pipeline_runs(pipeline_name="retraining_pipeline", sort_by="asc:created", size=1).items[0]
+    assert len(oldest.steps["ingest"].outputs["image_store"][0].load()) > 0
+    image = str(next(life.data.rglob("*.png")))
+    done = life.project.run("siamese", "verify", image, image, "--model", NAME)
+    assert done.returncode == 0, done.stderr
+
+
 def test_history_is_readable(life: Life) -> None:
     done = life.project.run("siamese", "history", NAME)
     assert done.returncode == 0

@@ -177,3 +177,9 @@ def test_a_damaged_artifact_names_its_place_and_the_way_out(store: Store, first:
     flip(store.path / "1" / "manifest.parquet")
     with pytest.raises(DataError, match=r"/1 is damaged: .* `enable_cache: false`"):
         store.load("1", type(first.manifest))
+
+
+def test_a_figure_that_is_none_is_left_out(store: Store) -> None:
+    """ZenML refuses it, after the work of the step is done."""
+    artifact = SimpleNamespace(summary=lambda: {"default": None, "eer": 0.0, "refused": {}})
+    assert store.materializer("1").extract_metadata(artifact) == {"eer": 0.0, "refused": {}}
