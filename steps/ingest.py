@@ -33,7 +33,7 @@ def ingest(
     folder = tempfile.mkdtemp(prefix="siamese-ingest-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     source = Path(data_dir).expanduser().resolve()
-    origin = provenance(source, images)
+    origin = provenance(source, images, data)
     result = read_images(source, Path(folder), images, previous=find_previous(origin), data=data)
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
     count = result.manifest.summary()

@@ -23,6 +23,7 @@ from siamese_core.artifact import read_table, write_table
 from siamese_core.config import DataConfig, ImageConfig
 from siamese_core.data.identities import name_identities
 from siamese_core.data.ignored import ignored
+from siamese_core.data.links import Links
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.quarantine import Row, printable, read_or_quarantine
 from siamese_core.data.store import ImageStore, write_store
@@ -118,7 +119,9 @@ def ingest(
     """
     listed_ns = time.time_ns()
     logger.info(f"looking through {data_dir}")
-    files = list_files(data_dir)
+    data = data or DataConfig()
+    links = Links(data_dir, data.follow_links)
+    files = list_files(data_dir, links)
     if not files:
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
     index = IngestIndex(pd.DataFrame([file._replace(path=printable(file.path)) for file in files]), listed_ns)
@@ -127,17 +130,17 @@ def ingest(
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
     rows: list[Row] = []
     with track("ingest", len(files), "files") as progress:
-        fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1)
+        fresh = _read_all(data_dir, new, config, workers or os.cpu_count() or 1, links)
         store = write_store(folder, config, _images(old, previous, fresh, rows, progress))
     table = _merge(old, previous.manifest.table, make_table(rows))
-    manifest = Manifest(name_identities(table, data or DataConfig()))
+    manifest = Manifest(name_identities(table, data))
     if manifest.ok.empty:
         raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
     return Ingested(manifest, store, index, reused=int((old >= 0).sum()))
 
 
-def list_files(data_dir: Path) -> list[FileEntry]:
-    """List all files below a folder, sorted by path; follow links to folders, but not in a loop.
+def list_files(data_dir: Path, links: Links) -> list[FileEntry]:
+    """List all files below a folder, sorted by path; a link to a folder that is not followed is listed as a file.
 
     Raises:
         DataError: There is no such folder, or it cannot be listed.
@@ -150,23 +153,26 @@ def list_files(data_dir: Path) -> list[FileEntry]:
     seen: set[tuple[int, int]] = set()
     for folder, below, names in os.walk(data_dir, followlinks=True, onerror=_refuse):
         stat = os.stat(folder)
+        prefix = os.path.relpath(f"{folder}/", data_dir)
         if (stat.st_dev, stat.st_ino) in seen:
             below.clear()
             continue
-        seen.add((stat.st_dev, stat.st_ino))
-        below.sort(reverse=True)
-        prefix = os.path.relpath(f"{folder}/", data_dir)
+        if prefix == "." or not ignored(prefix):  # a link may show the files of a hidden folder
+            seen.add((stat.st_dev, stat.st_ino))
+        names += links.leave(folder, below)
         files += [_look_at(f"{folder}/{name}", name if prefix == "." else f"{prefix}/{name}") for name in names]
     return sorted(files, key=lambda file: file.path.split("/"))
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the files below a folder but those that systems and tools leave beside images, sorted.
+    """List the files below a folder, sorted, but those of systems and tools; follow links.
 
     Raises:
         DataError: There is no such folder, or it cannot be listed.
     """
-    return [folder / file.path for file in list_files(folder) if not ignored(file.path)]
+    links = Links(folder, follow=True)
+    paths = (file.path for file in list_files(folder, links))
+    return [folder / path for path in paths if not ignored(path) and not links.verdict(path)]
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -223,13 +229,13 @@ def _merge(old: Indices, earlier: pd.DataFrame, new: pd.DataFrame) -> pd.DataFra
 
 
 def _read_all(
-    data_dir: Path, paths: list[str], config: ImageConfig, workers: int
+    data_dir: Path, paths: list[str], config: ImageConfig, workers: int, links: Links
 ) -> Iterator[tuple[Row, Pixels | None]]:
     """Read files in order; at most a few for each worker are in memory at once."""
     pending: deque[Future[tuple[Row, Pixels | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for path in paths:
-            pending.append(pool.submit(read_or_quarantine, data_dir, path, config))
+            pending.append(pool.submit(read_or_quarantine, data_dir, path, config, links))
             if len(pending) >= workers * _IN_FLIGHT_PER_WORKER:
                 yield pending.popleft().result()
         while pending:
