@@ -66,6 +66,9 @@ class DataConfig:
     person under two names are reported."""
     merge_file: FilePath | None = None
     """CSV with the columns `identity,into`: images of the first count as images of the second."""
+    follow_links: bool = False
+    """Read links that lead out of `data_dir`; otherwise they are quarantined. A link to a folder inside is never read:
+    its files keep their own names."""
 
 
 @section("images")

@@ -11,7 +11,7 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.models import StepRunResponse
 
-from siamese_core.config import ImageConfig
+from siamese_core.config import DataConfig, ImageConfig
 from siamese_core.data.ingest import Ingested
 from siamese_core.errors import first_line
 from siamese_integrations.zenml_cache import reachable
@@ -22,9 +22,12 @@ PROVENANCE = "provenance"
 _SEARCHED = 50
 
 
-def provenance(data_dir: Path, config: ImageConfig) -> str:
-    """Hash the folder, configuration and code that two ingests must share for one to use the other's images."""
-    digest = hashlib.sha256(json.dumps([str(data_dir), asdict(config)]).encode())
+def provenance(data_dir: Path, config: ImageConfig, data: DataConfig) -> str:
+    """Hash the folder, configuration and code that two ingests must share for one to use the other's images.
+
+    Identities are named anew by each: their rule and the merge file need not be the same.
+    """
+    digest = hashlib.sha256(json.dumps([str(data_dir), asdict(config), data.follow_links]).encode())
     for path in reachable(Path(getfile(Ingested))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -36,7 +36,7 @@ def ingest(
     if leftovers := sum(map(remove_leftovers, {scratch, Path(gettempdir())})):
         logger.info(f"removed {leftovers} temporary folders of runs that were killed")
     source = Path(os.path.realpath(os.path.expanduser(data_dir)))  # never raises, unlike pathlib's
-    origin = provenance(source, images)
+    origin = provenance(source, images, data)
     result = read_images(source, scratch_folder(scratch), images, previous=find_previous(origin), data=data)
     log_metadata({PROVENANCE: origin}, artifact_name="ingest_index", infer_artifact=True)
     count = result.manifest.summary()

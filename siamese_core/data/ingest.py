@@ -24,6 +24,7 @@ from siamese_core.artifact import read_table, write_table
 from siamese_core.config import DataConfig, ImageConfig
 from siamese_core.data.identities import name_identities
 from siamese_core.data.ignored import ignored
+from siamese_core.data.links import Links
 from siamese_core.data.manifest import Manifest, make_table
 from siamese_core.data.quarantine import Row, printable, read_or_quarantine
 from siamese_core.data.store import ImageStore, write_store
@@ -135,7 +136,9 @@ def ingest(
     """
     listed_ns = time.time_ns()
     logger.info(f"looking through {data_dir}")
-    files = list_files(data_dir)
+    data = data or DataConfig()
+    links = Links(data_dir, data.follow_links)
+    files = list_files(data_dir, links)
     if not files:
         raise DataError(f"{data_dir} has no files. Expected one folder of images for each identity.")
     index = IngestIndex(pd.DataFrame([file._replace(path=printable(file.path)) for file in files]), listed_ns)
@@ -144,7 +147,7 @@ def ingest(
     new = [file.path for file, row in zip(files, old, strict=True) if row < 0]
     rows: list[Row] = []
     with track("ingest", len(files), "files") as progress:
-        first, fresh = _until_an_image(_read_all(data_dir, new, config, workers or os.cpu_count() or 1))
+        first, fresh = _until_an_image(_read_all(data_dir, new, config, workers or os.cpu_count() or 1, links))
         images = _images(old, previous, chain(first, fresh), rows, progress)
         if _has_all(old, previous) and not any(pixels is not None for _, pixels in first):
             store = previous.store
@@ -152,14 +155,14 @@ def ingest(
         else:
             store = write_store(folder, config, images)
     table = _merge(old, previous.manifest.table, make_table(rows))
-    manifest = Manifest(name_identities(table, data or DataConfig()))
+    manifest = Manifest(name_identities(table, data))
     if manifest.ok.empty:
         raise DataError(f"None of the {len(files):,} files below {data_dir} is a usable image:\n{_examples(manifest)}")
     return Ingested(manifest, store, index, reused=int((old >= 0).sum()))
 
 
-def list_files(data_dir: Path) -> list[FileEntry]:
-    """List all files below a folder, sorted by path; follow links to folders, but not in a loop.
+def list_files(data_dir: Path, links: Links) -> list[FileEntry]:
+    """List all files below a folder, sorted by path; a link to a folder that is not followed is listed as a file.
 
     Raises:
         DataError: There is no such folder, or it cannot be listed.
@@ -179,34 +182,36 @@ def list_files(data_dir: Path) -> list[FileEntry]:
         files.append(FileEntry(path, -1, 0, 0, 0))
 
     for folder, below, names in os.walk(data_dir, followlinks=True, onerror=keep):
-        if _seen_before(folder, seen):
+        prefix = os.path.relpath(f"{folder}/", data_dir)
+        place = _place(folder)
+        if place in seen:
             below.clear()
             continue
-        below.sort(reverse=True)
-        prefix = os.path.relpath(f"{folder}/", data_dir)
+        if place and (prefix == "." or not ignored(prefix)):  # a link may show the files of a hidden folder
+            seen.add(place)
+        names += links.leave(folder, below)
         files += [_look_at(f"{folder}/{name}", name if prefix == "." else f"{prefix}/{name}") for name in names]
     return sorted(files, key=lambda file: file.path.split("/"))
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the files below a folder but those that systems and tools leave beside images, sorted.
+    """List the files below a folder, sorted, but those of systems and tools; follow links.
 
     Raises:
         DataError: There is no such folder, or it cannot be listed.
     """
-    return [folder / file.path for file in list_files(folder) if not ignored(file.path)]
+    links = Links(folder, follow=True)
+    paths = (file.path for file in list_files(folder, links))
+    return [folder / path for path in paths if not ignored(path) and not links.verdict(path)]
 
 
-def _seen_before(folder: str, seen: set[tuple[int, int]]) -> bool:
+def _place(folder: str) -> tuple[int, int] | None:
+    """Device and inode of a folder; None where it has vanished, which each of its files will tell."""
     try:
         stat = os.stat(folder)
-    except OSError:  # it has vanished: each of its files will tell
-        return False
-    place = stat.st_dev, stat.st_ino
-    if place in seen:
-        return True
-    seen.add(place)
-    return False
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def _look_at(file: str, path: str) -> FileEntry:
@@ -276,12 +281,12 @@ def _merge(old: Indices, earlier: pd.DataFrame, new: pd.DataFrame) -> pd.DataFra
     return pd.concat([earlier, new], ignore_index=True).iloc[order].reset_index(drop=True)
 
 
-def _read_all(data_dir: Path, paths: list[str], config: ImageConfig, workers: int) -> Iterator[_Read]:
+def _read_all(data_dir: Path, paths: list[str], config: ImageConfig, workers: int, links: Links) -> Iterator[_Read]:
     """Read files in order; at most a few for each worker are in memory at once."""
     pending: deque[Future[_Read]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for path in paths:
-            pending.append(pool.submit(read_or_quarantine, data_dir, path, config))
+            pending.append(pool.submit(read_or_quarantine, data_dir, path, config, links))
             if len(pending) >= workers * _IN_FLIGHT_PER_WORKER:
                 yield pending.popleft().result()
         while pending:

@@ -5,6 +5,7 @@ Rows are read one by one: a pair costs a few bytes, and a path is stored once, h
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import posixpath
@@ -21,6 +22,7 @@ import pandas as pd
 
 from siamese_core.arrays import Indices
 from siamese_core.artifact import read_record, read_table, write_record, write_table
+from siamese_core.data.ignored import ignored
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.names import nfc
 from siamese_core.data.pair_parsing import Lookup, Row, read_rows
@@ -99,10 +101,12 @@ class FilesBelow:
         self.advice = "Name the folder that the paths start from with --images."
 
     def folders(self) -> Iterable[str]:
-        """Every folder below the root."""
+        """Every folder below the root but those of systems and tools."""
         for folder, names, _ in os.walk(self._root):
             for name in names:
-                yield os.path.relpath(os.path.join(folder, name), self._root).replace(os.sep, "/")
+                path = os.path.relpath(os.path.join(folder, name), self._root).replace(os.sep, "/")
+                if not ignored(path):
+                    yield path
 
     def find(self, image: str) -> str:
         """The path of the file, which may be spelt in another Unicode form or without outer blanks."""
@@ -142,13 +146,15 @@ def read_pairs(path: Path, root: Path) -> PairList:
 def read_pairs_of(path: Path, lookup: Lookup) -> PairList:
     """Read a file of pairs, in either format.
 
-    A CSV has the columns `path_a,path_b,same` and optionally `fold`, in any order; same is 1, 0, true or false;
-    paths are below the root, or absolute. LFW's format (Huang et al. 2007, "Labeled Faces in the Wild") starts with
-    N or FOLDS and N, tab-separated; then come, for each fold, N lines `NAME i j` (same) and N lines
-    `NAME1 i NAME2 j` (different). The image is NAME/NAME_000i.jpg; the folder NAME lies anywhere below the root.
+    A CSV has the columns `path_a,path_b,same` and optionally `fold`, in any order, under other common names too
+    (`image1`, `label`), separated by commas, semicolons, tabs or bars; same is 1, 0, true, false, yes, no, same,
+    different; paths are below the root, or absolute. LFW's format (Huang et al. 2007, "Labeled Faces in the Wild")
+    starts with N or FOLDS and N, tab-separated; then come, for each fold, N lines `NAME i j` (same) and N lines
+    `NAME1 i NAME2 j` (different). The image is NAME/NAME_000i.jpg, or has another extension; the folder NAME lies
+    anywhere below the root.
 
     Args:
-        path: The file, UTF-8.
+        path: The file, UTF-8, or UTF-16 with its mark, as spreadsheets write it.
         lookup: Where the images are.
 
     Raises:
@@ -183,7 +189,9 @@ class _WatchedFile(io.FileIO):
 def _open(path: Path) -> Iterator[TextIO]:
     """Open a file as text, with a progress bar where it is long."""
     raw = _WatchedFile(path)
-    with io.TextIOWrapper(io.BufferedReader(raw, _BLOCK), encoding="utf-8-sig", newline="") as file:
+    buffer = io.BufferedReader(raw, _BLOCK)
+    encoding = "utf-16" if buffer.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    with io.TextIOWrapper(buffer, encoding=encoding, newline="") as file:
         if (size := os.fstat(raw.fileno()).st_size) < _LONG_FILE:
             yield file
             return

@@ -1,6 +1,6 @@
-"""The two formats of a list of pairs: a CSV `path_a,path_b,same[,fold]`, and LFW's.
+"""The two formats of a list of pairs: a CSV `path_a,path_b,same[,fold]` in its dialects, and LFW's.
 
-The first line tells which: LFW's holds one or two numbers.
+The first line tells which: LFW's holds one or two numbers; a header tells the separator by what it makes sense with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from siamese_core.errors import DataError
 
 _EXAMPLES = 5
 _REQUIRED = ("path_a", "path_b", "same")
-_ANSWERS = {"1": True, "true": True, "0": False, "false": False}
+_ANSWERS = dict.fromkeys(("1", "true", "yes", "t", "y", "1.0", "same", "match", "genuine"), True)
+_ANSWERS |= dict.fromkeys(("0", "false", "no", "f", "n", "0.0", "different", "mismatch", "impostor"), False)
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_PATH = re.compile(r"(?:path|file|filename|(?:image|img)(?:_?(?:path|file|name))?|file_?(?:path|name))_?([ab12])")
+_SAME = frozenset(
+    ["same", "is_same", "issame", "same_person", "same_identity", "label", "match", "is_match", "genuine"]
+)
+# LFW names no extension.
+_LOWER = (".jpg", ".png", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".gif", ".heic", ".avif")
+_EXTENSIONS = (*_LOWER, *map(str.upper, _LOWER))
 _LFW_FIRST_LINE = re.compile(r"\d+(\s+\d+)?\s*")
 _LONGEST_LINE = 2**18  # characters; two paths and two numbers are shorter
 _HEADER_HELP = "The first line must be path_a,path_b,same or path_a,path_b,same,fold (or LFW's: N, or FOLDS and N)."
@@ -65,9 +74,9 @@ def read_rows(file: TextIO, path: Path, lookup: Lookup) -> tuple[Iterator[Row], 
         has_folds = len(counts) == 2
         rows = _lfw_rows(lines, path, lookup, folds=counts[0] if has_folds else 1, each=counts[-1])
     else:
-        header = _header(first, path)
+        header, separator = _header(first, path)
         has_folds = "fold" in header
-        rows = _csv_rows(lines, path, header)
+        rows = _csv_rows(lines, path, header, separator)
     return rows, has_folds
 
 
@@ -79,25 +88,34 @@ def _lines(file: TextIO, path: Path) -> Iterator[str]:
         yield line
 
 
-def _header(first: str, path: Path) -> list[str]:
-    header = [name.strip() for name in next(csv.reader([first]))]
-    if sorted(header) not in (sorted(_REQUIRED), sorted((*_REQUIRED, "fold"))):
-        raise DataError(f"{path}, line 1: the header is {first.strip()[:200]!r}. {_HEADER_HELP}")
-    return header
+def _header(first: str, path: Path) -> tuple[list[str], str]:
+    """The columns by our names, and the separator."""
+    for separator in _SEPARATORS:
+        header = [_column(name) for name in next(csv.reader([first], delimiter=separator))]
+        if sorted(header) in (sorted(_REQUIRED), sorted((*_REQUIRED, "fold"))):
+            return header, separator
+    raise DataError(f"{path}, line 1: the header is {first.strip()[:200]!r}. {_HEADER_HELP}")
 
 
-def _csv_rows(lines: Iterator[str], path: Path, header: list[str]) -> Iterator[Row]:
-    reader = csv.reader(lines, skipinitialspace=True)
+def _column(name: str) -> str:
+    plain = re.sub(r"[\s.-]+", "_", name.strip().lower())
+    if match := _PATH.fullmatch(plain):
+        return "path_a" if match[1] in "a1" else "path_b"
+    return "same" if plain in _SAME else plain
+
+
+def _csv_rows(lines: Iterator[str], path: Path, header: list[str], separator: str) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     a, b, same = (header.index(name) for name in _REQUIRED)
     fold = header.index("fold") if "fold" in header else None
     for cells in reader:
-        if not cells:
+        if not any(cells):
             continue
         line = reader.line_num + 1
         if len(cells) != len(header):
             raise DataError(
                 f"{path}, line {line}: {len(cells)} cells where the header names {len(header)}; quote a path that "
-                "has a comma."
+                f"has a {_SEPARATORS[separator]}."
             )
         number = 0 if fold is None else _fold(cells[fold], path, line)
         yield line, cells[a], cells[b], _answer(cells[same], path, line), number
@@ -153,6 +171,7 @@ class _Folders:
     """Folders by their name."""
 
     def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
         self._below: dict[str, list[str]] = defaultdict(list)
         for folder in lookup.folders():
             self._below[nfc(posixpath.basename(folder))].append(folder)
@@ -163,4 +182,6 @@ class _Folders:
         if len(folders) > 1:
             examples = ", ".join(sorted(folders)[:_EXAMPLES])
             raise DataError(f"{name} has several folders: {examples}; list whole paths, in a CSV path_a,path_b,same.")
-        return f"{folders[0]}/{name}_{int(number):04d}.jpg"
+        stem = f"{folders[0]}/{name}_{int(number):04d}"
+        paths = (self._lookup.find(stem + extension) for extension in _EXTENSIONS)
+        return next((path for path in paths if self._lookup.why_not(path) is None), stem + _EXTENSIONS[0])

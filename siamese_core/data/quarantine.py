@@ -14,6 +14,7 @@ from siamese_core.arrays import Pixels
 from siamese_core.config import ImageConfig
 from siamese_core.data.ignored import ignored, sidecar
 from siamese_core.data.images import decode_image, read_file
+from siamese_core.data.links import Links
 from siamese_core.data.names import nfc
 from siamese_core.errors import NotAnImageError, UnreadableImageError
 from siamese_core.messages import escape_controls
@@ -22,13 +23,14 @@ from siamese_core.messages import escape_controls
 Row = dict[str, Any]
 
 
-def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[Row, Pixels | None]:
+def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig, links: Links) -> tuple[Row, Pixels | None]:
     """Read one file.
 
     Args:
         data_dir: The folder of the data set.
         path: Below it.
         config: Preparation of the image.
+        links: Of the data set.
 
     Returns:
         Its row, and its prepared pixels, (size, size, channels), if it is `ok`.
@@ -38,6 +40,8 @@ def read_or_quarantine(data_dir: Path, path: str, config: ImageConfig) -> tuple[
     row |= {"status": "quarantined", "reason": ""}
     if rule := ignored(path):
         return row | {"status": "ignored", "reason": rule}, None
+    if verdict := links.verdict(path):
+        return row | {"status": verdict.status, "reason": printable(verdict.reason)}, None
     data = b""
     try:
         _check_name(path)

@@ -108,7 +108,7 @@ GOOD = "ann/1.png,bob/ü.png,0\nann/1.png,c d/e f.png,1\n"
         ("path_a,path_b,same,folds\nx,y,1,2\n", "line 1.*'path_a,path_b,same,folds'"),
         (GOOD, "line 1: the header is 'ann/1.png,bob/ü.png,0'"),
         (HEADER, "a header but no pairs"),
-        (HEADER + GOOD + "ann/1.png,bob/ü.png,yes\n", "line 4: same is 'yes', but must be 1, 0, true or false"),
+        (HEADER + GOOD + "ann/1.png,bob/ü.png,maybe\n", "line 4: same is 'maybe', but must be 1, 0, true or false"),
         (HEADER + "\n" + GOOD + "ann/1.png,1\n", "line 5: 2 cells where the header names 3"),
         (HEADER + GOOD + "ann/2, at sea.png,ann/1.png,1\n", "line 4: 4 cells.*quote a path that has a comma"),
         (HEADER + GOOD + "ann/1.png,./ann/1.png,1\n", "line 4: compares 'ann/1.png' with itself"),
@@ -183,6 +183,43 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path, root: Path) -> None:
 
 def test_the_byte_order_mark_of_spreadsheets_is_no_part_of_the_header(read: Callable[[str], PairList]) -> None:
     assert len(read("\ufeff" + HEADER + GOOD).same) == 2
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " , ", "; "])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("path_a", "path_b", "same"), ("Path_A", "PATH B", "Same"), ("image1", "image2", "label"),
+        ("img_a", "img_b", "is_same"), ("file 1", "file 2", "match"), ("image_path_1", "image_path_2", "same identity"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("encoding", "end"), [("utf-8", "\n"), ("utf-8-sig", "\r\n"), ("utf-16", "\r\n")])
+def test_dialects_of_spreadsheets_say_the_same(
+    root: Path, tmp_path: Path, separator: str, names: tuple[str, ...], encoding: str, end: str
+) -> None:
+    rows = [
+        names,
+        ("ann/1.png", "bob/ü.png", "No"),
+        ("ann/1.png", "c d/e f.png", "yes"),
+        ('"ann/2, at sea.png"', "bob/ü.png", "0.0"),
+    ]
+    (tmp_path / "pairs.csv").write_bytes((end.join(separator.join(row) for row in rows) + end).encode(encoding))
+    listed = read_pairs(tmp_path / "pairs.csv", root)
+    assert as_rows(listed) == [
+        ("ann/1.png", "bob/ü.png", False), ("ann/1.png", "c d/e f.png", True), ("ann/2, at sea.png", "bob/ü.png", False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpeg", ".JPG", ".bmp"])
+def test_lfw_finds_images_of_other_extensions_and_not_those_of_a_mac(tmp_path: Path, extension: str) -> None:
+    for folder in ("faces", "__MACOSX/faces"):
+        for name in ("Al_Bo", "Cy"):
+            (tmp_path / folder / name).mkdir(parents=True)
+            for i in (1, 2):
+                (tmp_path / folder / name / f"{name}_000{i}{extension}").touch()
+    (tmp_path / "pairs.txt").write_text("1\nCy 1 2\nCy 1 Al_Bo 1\n")
+    listed = read_pairs(tmp_path / "pairs.txt", tmp_path)
+    assert listed.images == [f"faces/{stem}{extension}" for stem in ("Cy/Cy_0001", "Cy/Cy_0002", "Al_Bo/Al_Bo_0001")]
 
 
 def test_a_list_of_another_format_is_refused(read: Callable[[str], PairList], tmp_path: Path) -> None:
