@@ -1,10 +1,11 @@
 """The output of a run: our lines as they are, errors of the input without a traceback, and no harmless noise."""
 
 import logging
+import os
 import sys
 from types import TracebackType
 
-from siamese_core.errors import SiameseError
+from siamese_core.errors import BusyError, SiameseError
 
 _OURS = ("siamese_core", "siamese_integrations", "steps")
 # Messages of libraries that say nothing a user could act on.
@@ -40,5 +41,7 @@ def _plain(record: logging.LogRecord) -> bool:
 def _print_plainly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, SiameseError):
         print(f"\nError: {error}", file=sys.stderr)
+        if isinstance(error, BusyError):
+            sys.exit(os.EX_TEMPFAIL)
     else:
         _hook_before(kind, error, trace)

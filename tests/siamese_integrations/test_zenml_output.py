@@ -41,3 +41,9 @@ def test_our_lines_come_once_without_a_prefix_and_our_errors_without_a_traceback
         "Step failed",
     ]
     assert done.stderr == "\nError: no images\n"
+
+
+def test_a_run_that_finds_another_one_at_work_ends_with_a_code_of_its_own() -> None:
+    program = PROGRAM.replace("DataError", "BusyError")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (75, "\nError: no images\n")
