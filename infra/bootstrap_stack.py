@@ -16,7 +16,7 @@ from zenml.enums import StackComponentType
 from zenml.models import FlavorUpdate
 
 from siamese_integrations.private_files import keep_files_private
-from siamese_integrations.zenml_stack import STACK
+from siamese_integrations.zenml_stack import STACK, tracker_uri
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKER, REGISTRY, OPERATOR = "siamese_mlflow", "siamese_registry", "siamese_process"
@@ -71,10 +71,20 @@ def _process_flavor(client: Client) -> str:
     return name
 
 
+def _create_records() -> None:
+    """Create MLflow's database on this machine: two first runs at once would both begin to."""
+    from mlflow.tracking import MlflowClient
+
+    uri = tracker_uri()
+    if uri and uri.startswith("sqlite:"):
+        MlflowClient(uri).search_registered_models(max_results=1)
+
+
 def main() -> None:
     """Bootstrap this checkout and report the stack."""
     fresh = not (Path(GlobalConfiguration().config_directory) / "config.yaml").exists()
     name = bootstrap()
+    _create_records()
     if fresh:
         GlobalConfiguration().analytics_opt_in = False
     print(f"ZenML stack {name} is ready and active for {ROOT} (other folders keep their own active stack).")

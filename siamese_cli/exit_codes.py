@@ -1,11 +1,11 @@
 """The end of every command: its exit code, and the words for what went wrong.
 
-| code | verify               | embed              | check-config | retrain                    | others |
-|------|----------------------|--------------------|--------------|----------------------------|--------|
-| 0    | same identity        | all files embedded | no mistakes  | the run succeeded          | done   |
-| 1    | different identities | some files skipped | mistakes     | the run failed             |        |
-| 2    | no answer            | nothing written    | no answer    | nothing was run            | failed |
-| 75   |                      |                    |              | another run is in progress |        |
+| code | verify               | embed              | check-config | retrain                    | others   |
+|------|----------------------|--------------------|--------------|----------------------------|----------|
+| 0    | same identity        | all files embedded | no mistakes  | the run succeeded          | done     |
+| 1    | different identities | some files skipped | mistakes     | the run failed             |          |
+| 2    | no answer            | nothing written    | no answer    | nothing was run            | failed   |
+| 75   |                      |                    |              | another run is in progress | the same |
 
 Code 2 covers everything else that can happen: wrong usage, a missing model, a server that does not answer, a full disk,
 Ctrl-C, and exceptions that nobody expected. `siamese_cli.entry` gives it where a process cannot do so itself.
@@ -23,7 +23,7 @@ from typing import TextIO
 import click
 
 from siamese_cli.output import Answer, Output, log_lines
-from siamese_core.errors import plain_words
+from siamese_core.errors import BusyError, plain_words
 from siamese_core.messages import presentable_lines
 
 _DEBUG = "SIAMESE_DEBUG"
@@ -43,7 +43,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
     """Run a command to its end, whatever that is.
 
     Returns:
-        The code that the command returned, or 2 after any exception.
+        The code that the command returned, or 75 or 2 after an exception.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an answer must not fail for a sign that a locale lacks
@@ -61,7 +61,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         if os.environ.get(_DEBUG):
             print(presentable_lines(traceback.format_exc()), file=sys.stderr)
         output.fail(_place(error, context), _words(error))
-        code = ExitCode.TROUBLE
+        code = ExitCode.BUSY if isinstance(error, BusyError) else ExitCode.TROUBLE
     for stream in (sys.stdout, sys.stderr):
         _settle(stream)
     return code

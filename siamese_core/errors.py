@@ -61,6 +61,10 @@ class TrainingError(SiameseError):
     """Training cannot go on."""
 
 
+class BusyError(SiameseError):
+    """Another run holds what this one needs; later it will be free."""
+
+
 def examples(items: Sequence[str], most: int = 5) -> str:
     """The first of many items, for a message."""
     return ", ".join(items[:most]) + (" …" if len(items) > most else "")

@@ -22,11 +22,13 @@ from siamese_core.checksums import write_checksums
 from siamese_core.errors import ModelError
 from siamese_core.evaluation.champion import Champion
 from siamese_core.verifier import Verifier
+from siamese_integrations.model_lock import check_held
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 # MLflow's SQL store has this much room for a description, and a server on MySQL or PostgreSQL refuses more.
 LONGEST_DESCRIPTION = 5000
 _LONGEST_DECISIONS = 1000
+_CONTENT, _GATE, _DECISION, _PROMOTED_AT = "content_sha256", "gate", "promotion", "promoted_at"
 _PROMOTION = "\n## Promotion\n"
 _ROOT = Path(__file__).resolve().parents[1]
 _CODE = Path(__file__).with_name("mlflow_model.py")
@@ -47,6 +49,10 @@ _REQUIREMENTS = (
     "pydantic",
     "tqdm",
 )
+
+
+class ChampionMovedError(ModelError):
+    """Another version became champion while a decision about it was being made."""
 
 
 def version_of(name: str, alias: str) -> ModelVersion | None:
@@ -90,7 +96,13 @@ def versions(name: str) -> list[ModelVersion]:
 
 def champions(name: str) -> list[ModelVersion]:
     """The versions that are or have been champion, newest first."""
-    return [version for version in versions(name) if "promoted_at" in version.tags]
+    return [version for version in versions(name) if _PROMOTED_AT in version.tags or CHAMPION in version.aliases]
+
+
+def champion_number(name: str) -> str | None:
+    """The version that is champion, or None if there is none."""
+    champion = version_of(name, CHAMPION)
+    return str(champion.version) if champion else None
 
 
 def load_champion(name: str) -> Champion | None:
@@ -98,13 +110,21 @@ def load_champion(name: str) -> Champion | None:
     champion = version_of(name, CHAMPION)
     if champion is None:
         return None
-    return Champion(Verifier.load(verifier_folder(f"models:/{name}@{CHAMPION}")), str(champion.version))
+    number = str(champion.version)  # not the alias: it may move in between
+    return Champion(Verifier.load(verifier_folder(f"models:/{name}/{number}")), number)
 
 
-def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
+def version_with(name: str, content: str) -> str | None:
+    """The version that was registered with this content; None if there is none."""
+    numbers = [str(version.version) for version in versions(name) if version.tags.get(_CONTENT) == content]
+    return next(iter(numbers), None)
+
+
+def register(name: str, folder: Path, card: str, tags: dict[str, str], content: str) -> str:
     """Log a verifier as an MLflow model of the active run and register it as the challenger.
 
-    The version and its alias come last: the registry never shows a model whose files are not all there.
+    The version comes last and whole: the registry never shows a model whose files are not all there. A version of the
+    same content, of a run that was killed here, is completed and not registered twice.
 
     Args:
         name: Of the registered model.
@@ -112,10 +132,19 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
             hashes of all its files are written into it.
         card: Markdown; as much of it as there is room for becomes the version's description.
         tags: Lineage.
+        content: A hash that tells this model from all others.
 
     Returns:
         The version.
     """
+    number = version_with(name, content) or _new_version(name, folder, tags | {_CONTENT: content})
+    client = MlflowClient()
+    client.update_model_version(name, number, description=first_lines(card, LONGEST_DESCRIPTION))
+    client.set_registered_model_alias(name, CHALLENGER, number)
+    return number
+
+
+def _new_version(name: str, folder: Path, tags: dict[str, str]) -> str:
     verifier = Verifier.load(folder)
     write_checksums(folder)
     with quiet():
@@ -128,19 +157,39 @@ def register(name: str, folder: Path, card: str, tags: dict[str, str]) -> str:
             input_example=(_input_example(), {"operating_point": verifier.calibration.reference.name}),
             pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         )
-        registered = mlflow.register_model(info.model_uri, name, tags=tags)
-    client = MlflowClient()
-    client.update_model_version(name, registered.version, description=first_lines(card, LONGEST_DESCRIPTION))
-    client.set_registered_model_alias(name, CHALLENGER, registered.version)
-    return str(registered.version)
+        return str(mlflow.register_model(info.model_uri, name, tags=tags).version)
 
 
-def promote(name: str, model_version: str, reason: str) -> None:
-    """Make a version the champion, and note when and why."""
-    _note(name, model_version, f"promoted {reason}")
+def note_gate(name: str, model_version: str, words: str) -> None:
+    """Keep the gate's words about a version, whatever is decided about it by hand later."""
+    MlflowClient().set_model_version_tag(name, model_version, _GATE, words)
+
+
+def promote(name: str, model_version: str, reason: str, instead_of: str | None) -> None:
+    """Make a version the champion, then note when and why. The caller holds the model's lock.
+
+    Args:
+        name: Of the registered model.
+        model_version: The version; where it is champion already, it is only noted.
+        reason: Why.
+        instead_of: The champion that the decision is about; None for no champion.
+
+    Raises:
+        ChampionMovedError: Another version is champion by now.
+        BusyError: The lock was lost.
+    """
     client = MlflowClient()
-    client.set_model_version_tag(name, model_version, "promoted_at", datetime.now(UTC).isoformat(timespec="seconds"))
+    present = champion_number(name)
+    if present not in (instead_of, model_version):
+        raise ChampionMovedError(f"{name} version {present or 'none'} became the champion instead of {instead_of}.")
+    if present and present != model_version and _PROMOTED_AT not in client.get_model_version(name, present).tags:
+        _note_time(name, present)  # of a run that was killed between the alias and the note
+    check_held(name)
     client.set_registered_model_alias(name, CHAMPION, model_version)
+    if (now := champion_number(name)) != model_version:
+        raise ChampionMovedError(f"{name} version {now or 'none'} became the champion while {model_version} did.")
+    _note_time(name, model_version)
+    _note(name, model_version, f"promoted {reason}")
 
 
 def reject(name: str, model_version: str, reason: str) -> None:
@@ -148,15 +197,22 @@ def reject(name: str, model_version: str, reason: str) -> None:
     _note(name, model_version, f"rejected {reason}")
 
 
+def _note_time(name: str, model_version: str) -> None:
+    """Note that a version is or was champion."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    MlflowClient().set_model_version_tag(name, model_version, _PROMOTED_AT, now)
+
+
 def _note(name: str, model_version: str, decision: str) -> None:
-    """Write a decision into the version's tags and, above earlier ones, into its description."""
+    """Write a decision into the version's description, above earlier ones, and, last, into its tags."""
     client = MlflowClient()
     description = client.get_model_version(name, model_version).description or ""
     card, _, earlier = description.partition(_PROMOTION)
-    decisions = _PROMOTION + first_lines(f"- {decision}\n{earlier}", _LONGEST_DECISIONS)
-    description = first_lines(card, LONGEST_DESCRIPTION - len(decisions)) + decisions
-    client.update_model_version(name, model_version, description=description)
-    client.set_model_version_tag(name, model_version, "promotion", decision)
+    if not earlier.startswith(f"- {decision}\n"):
+        decisions = _PROMOTION + first_lines(f"- {decision}\n{earlier}", _LONGEST_DECISIONS)
+        description = first_lines(card, LONGEST_DESCRIPTION - len(decisions)) + decisions
+        client.update_model_version(name, model_version, description=description)
+    client.set_model_version_tag(name, model_version, _DECISION, decision)
 
 
 def first_lines(text: str, most: int) -> str:
@@ -167,9 +223,14 @@ def first_lines(text: str, most: int) -> str:
     return (head.rpartition("\n")[0] or head) + "\n…"
 
 
-def promotion_of(name: str, model_version: str) -> str:
-    """The gate's decision about a version, with its reason."""
-    return str(MlflowClient().get_model_version(name, model_version).tags.get("promotion", "not decided"))
+def promotion_of(name: str, model_version: str) -> str | None:
+    """The last decision about a version, with its reason; None where none was made or noted."""
+    return MlflowClient().get_model_version(name, model_version).tags.get(_DECISION)
+
+
+def gate_of(name: str, model_version: str) -> str | None:
+    """The gate's words about a version, noted before it was promoted or rejected."""
+    return MlflowClient().get_model_version(name, model_version).tags.get(_GATE)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Credentials and control characters are masked in all of it, what libraries say i
 """
 
 import logging
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -11,7 +12,7 @@ from traceback import format_exception
 from types import TracebackType
 from typing import Any
 
-from siamese_core.errors import plain_words
+from siamese_core.errors import BusyError, plain_words
 from siamese_core.messages import presentable, presentable_lines
 
 _OURS = ("siamese_core", "siamese_integrations", "steps")
@@ -60,6 +61,8 @@ def _presentable_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
 def _print_plainly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     words = plain_words(error)
     print(f"\nError: {words}" if words else presentable_traceback(error), file=sys.stderr)
+    if isinstance(error, BusyError):
+        sys.exit(os.EX_TEMPFAIL)
 
 
 def _print_from_thread(failure: threading.ExceptHookArgs) -> None:

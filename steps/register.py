@@ -1,5 +1,6 @@
 """Register: a new version in the MLflow model registry, champion if the gate lets it pass."""
 
+import hashlib
 import logging
 import tempfile
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Annotated
 
 from zenml import step
 
+from siamese_core.artifact import hash_folder
 from siamese_core.calibration.operating_points import Calibration
 from siamese_core.config import CalibrationConfig, PromotionConfig
 from siamese_core.data.dataset import Dataset
@@ -17,7 +19,7 @@ from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.comparison import Contender, compare_with_champion
 from siamese_core.evaluation.evaluate import Evaluation
 from siamese_core.evaluation.held_out import HeldOut
-from siamese_core.evaluation.promotion import decide
+from siamese_core.evaluation.promotion import Decision, decide
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.network.embedding import RowEmbedder
 from siamese_core.network.trained import TrainedEncoder
@@ -26,6 +28,7 @@ from siamese_core.report.origin import Origin
 from siamese_core.verifier import Verifier
 from siamese_integrations import mlflow_registry
 from siamese_integrations.lineage import origin
+from siamese_integrations.model_lock import model_lock
 from siamese_integrations.zenml_cache import depends_on_code
 
 logger = logging.getLogger(__name__)
@@ -45,26 +48,66 @@ def register(
     seed: int,
     config: str,
 ) -> Annotated[str, "model_version"]:
-    """Register the challenger, and promote it if it is not worse than the champion."""
-    data, verifier = Dataset(manifest, store, split), Verifier(encoder, calibrated)
-    champion = _beside_champion(evaluation.champion, verifier, data, calibration, model_name, seed)
-    evaluation = replace(evaluation, champion=champion)
-    decision = decide(evaluation, promotion, model_name)
-    lineage = origin(manifest)
-    card = model_card(evaluation, calibrated, encoder, data, Origin(model_name, lineage))
+    """Register the challenger, and promote it if it is not worse than the champion.
+
+    A version of this content that a killed run has left is completed. Where another version becomes the champion in the
+    meantime, the challenger is compared with it.
+    """
+    data, verifier, lineage = Dataset(manifest, store, split), Verifier(encoder, calibrated), origin(manifest)
+    content = _content(verifier, evaluation, config, lineage["code_version"])
     tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
     tags |= {"test_pairs": evaluation.test_pairs, "default_operating_point": calibrated.default or "none"}
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent) / "verifier"
-        verifier.save(folder)
-        evaluation.save(folder)
-        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        version = mlflow_registry.register(model_name, folder, card, tags)
-    conclude = mlflow_registry.promote if decision.promote else mlflow_registry.reject
-    conclude(model_name, version, decision.reason)
-    verdict = "promoted" if decision.promote else "rejected"
-    logger.info(f"{model_name} version {version}: {verdict} {decision.reason}")
+    with model_lock(model_name, f"registration of {lineage['zenml_run']}", wait=True):
+        while (version := _finished(model_name, content)) is None:
+            champion = _beside_champion(evaluation.champion, verifier, data, calibration, model_name, seed)
+            evaluation = replace(evaluation, champion=champion)
+            decision = decide(evaluation, promotion, model_name)
+            card = model_card(evaluation, calibrated, encoder, data, Origin(model_name, lineage))
+            with tempfile.TemporaryDirectory() as parent:
+                folder = Path(parent) / "verifier"
+                verifier.save(folder)
+                evaluation.save(folder)
+                (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+                version = mlflow_registry.register(model_name, folder, card, tags, content)
+            _carry_out(decision, model_name, version, champion)
+    logger.info(f"{model_name} version {version}: {mlflow_registry.promotion_of(model_name, version)}")
     return version
+
+
+def _content(verifier: Verifier, evaluation: Evaluation, *texts: str) -> str:
+    """SHA-256 of weights, thresholds and figures, which are the same for whatever champion, and of texts."""
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory() as folder:
+        verifier.save(folder)
+        replace(evaluation, champion=None).save(Path(folder))
+        for text in (hash_folder(Path(folder)), *texts):
+            digest.update(text.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _finished(model_name: str, content: str) -> str | None:
+    """The version of this content, if the decision about it has been made, noted now where a kill has prevented it."""
+    version = mlflow_registry.version_with(model_name, content)
+    if version is None or mlflow_registry.promotion_of(model_name, version):
+        return version
+    if mlflow_registry.champion_number(model_name) != version:
+        return None
+    words = mlflow_registry.gate_of(model_name, version) or "promoted by hand"
+    mlflow_registry.promote(model_name, version, words.removeprefix("promoted "), version)
+    return version
+
+
+def _carry_out(decision: Decision, model_name: str, version: str, champion: ChampionResult | None) -> None:
+    """Promote or reject; nothing where the champion has changed since the comparison."""
+    verdict = "promoted" if decision.promote else "rejected"
+    mlflow_registry.note_gate(model_name, version, f"{verdict} {decision.reason}")
+    if not decision.promote:
+        mlflow_registry.reject(model_name, version, decision.reason)
+        return
+    try:
+        mlflow_registry.promote(model_name, version, decision.reason, champion.version if champion else None)
+    except mlflow_registry.ChampionMovedError as error:
+        logger.info(f"{error} Comparing with it.")
 
 
 def _beside_champion(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from siamese_cli.commands.retrain import _lock
 from siamese_cli.commands.schedule import cron_line, units
 from siamese_cli.main import main
 from siamese_core.errors import ConfigError
@@ -152,11 +151,3 @@ def test_the_cron_line_runs_the_same_command() -> None:
     line = cron_line(REPOSITORY, CONFIG)
     assert line.startswith("0 3 * * * cd ")
     assert f"siamese retrain -c {CONFIG}" in line
-
-
-def test_one_holds_the_lock_and_another_declines(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "lock"
-    with _lock(path, wait=False) as first, _lock(path, wait=False) as second:
-        assert (first, second) == (True, False)
-    with _lock(path, wait=False) as third:
-        assert third

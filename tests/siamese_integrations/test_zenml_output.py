@@ -103,3 +103,9 @@ def test_zenml_where_it_may_not_write_is_one_sentence() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("\nError: /sys/zenml")
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_run_that_finds_another_one_at_work_ends_with_a_code_of_its_own() -> None:
+    program = PROGRAM.replace("DataError", "BusyError")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (75, "\nError: no images\n")

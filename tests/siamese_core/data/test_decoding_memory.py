@@ -15,6 +15,7 @@ from siamese_core.config import ImageConfig
 from siamese_core.data import images
 from siamese_core.data.decoding_memory import DecodingMemory
 from siamese_core.data.images import decode_image, load_image, prepare
+from siamese_core.data.links import Links
 from siamese_core.data.quarantine import read_or_quarantine
 from siamese_core.errors import UnreadableImageError
 
@@ -125,7 +126,7 @@ def test_a_file_that_no_image_needs_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "ada").mkdir()
     with (tmp_path / "ada" / "video.mp4").open("wb") as file:
         file.truncate(10**12)  # without using any disk
-    row, pixels = read_or_quarantine(tmp_path, "ada/video.mp4", ImageConfig())
+    row, pixels = read_or_quarantine(tmp_path, "ada/video.mp4", ImageConfig(), Links(tmp_path, follow=False))
     assert pixels is None
     assert row["reason"] == "too large: 1,000,000 MB, more than the 800 MB of an image"
     with pytest.raises(UnreadableImageError, match="more than the 64 MB"):
