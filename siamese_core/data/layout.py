@@ -32,15 +32,24 @@ _PARTS, _OCCASIONS = frozenset(_PART_WORDS.split()), frozenset(_OCCASION_WORDS.s
 _YEAR_OR_DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST_NAME = 3
+_MOST_OF_FEW = 4
 
 
 def by_word(identities: Iterable[str]) -> list[Group]:
-    """Identities that are equal but for folders such as `train` and `test`, or `session1` and `session2`."""
-    groups = defaultdict(list)
-    for identity in sorted(set(identities)):
+    """Identities that are equal but for folders such as `train` and `test`, or `session1` and `session2`.
+
+    A group of more than half of the identities is no person, but a folder of people named `face1`, `face2` …
+    """
+    groups, names = defaultdict(list), sorted(set(identities))
+    for identity in names:
         groups["/".join(likeness(part) for part in identity.split("/") if not _is_no_name(part))].append(identity)
     several = ((name.count("/"), group) for name, group in groups.items() if name and len(group) > 1)
-    return [group for depth, group in several if any(identity.count("/") > depth for identity in group)]
+    most = max(_MOST_OF_FEW, len(names) // 2)
+    return [
+        group
+        for depth, group in several
+        if len(group) <= most and any(identity.count("/") > depth for identity in group)
+    ]
 
 
 def nested(identities: Iterable[str]) -> list[Group]:

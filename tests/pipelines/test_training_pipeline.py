@@ -117,7 +117,8 @@ class TestFirstRun:
         manifest, store = artifact("ingest", "image_manifest"), artifact("ingest", "image_store")
         split, triplets = artifact("split", "split"), artifact("build_triplets", "triplets")
         assert len(manifest.ok) == len(store)
-        assert manifest.quarantined["path"].tolist() == ["README.txt", "letters/.DS_Store"]
+        assert manifest.quarantined.empty
+        assert manifest.ignored["path"].tolist() == ["README.txt", "letters/.DS_Store"]
         assert manifest.ok["identity"].str.startswith("letters/U+").all()
         assert set(split.table["identity"]) == set(manifest.ok["identity"])
         assert len(triplets.table) == 500
@@ -323,8 +324,12 @@ def test_a_typo_in_the_configuration_stops_before_anything_runs(project: Project
         ({}, "has no files"),
         ({"only": 30}, "at least 6 identities have 2 images or more (1 identities in all)"),
         ({f"p{i}": 1 for i in range(30)}, "at least 6 identities have 2 images or more (30 identities in all)"),
+        (
+            {f"{part}/p{i}": 2 for part in ("train", "test") for i in range(8)},
+            "test/p0 = train/p0",
+        ),
     ],
-    ids=["missing", "empty", "one identity", "only singletons"],
+    ids=["missing", "empty", "one identity", "only singletons", "people twice"],
 )
 def test_hopeless_data_give_a_clear_message_and_no_traceback(
     project: Project,

@@ -80,6 +80,8 @@ def suspicions(identities: list[str]) -> list[Group]:
         [f"orl/s{i}" for i in range(1, 41)],
         [f"test_{i}" for i in range(9)],
         [f"train/{i}" for i in range(9)],
+        [f"data/face{i}" for i in range(1, 10)],
+        [*(f"data/set_{i}" for i in range(1, 10)), "data/more people"],
         ["front", "left", "session1", "2019"],
         [*product(("team-a", "team-b"), ("1", "2", "3")), "team-b/grace"],
         ["Ann Lee", "ann_lee"],
