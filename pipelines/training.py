@@ -91,7 +91,7 @@ def training_pipeline(
         after=["validate"],
     )
     hard = build_triplets(manifest, store, parts, model_name, encoder, triplets, training.margin, seed, weights)
-    trained = train(manifest, store, parts, hard, encoder, training, model_name, seed, weights)
+    trained = train(manifest, store, parts, hard, encoder, training, model_name, seed, weights, calibration.parts)
     calibrated = calibrate(manifest, store, parts, trained, calibration, seed)
     measured, _ = evaluate(
         manifest, store, parts, pair_list, trained, calibrated, calibration, evaluation, model_name, seed, metadata

@@ -1,18 +1,20 @@
 """Measurement of a model on a user's own pairs, or on N-way one-shot tasks."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from siamese_cli.embedding import embed_readable
 from siamese_cli.models import load_verifier
 from siamese_cli.output import Answer
 from siamese_core.data.ingest import image_files
 from siamese_core.data.pair_lists import read_pairs
-from siamese_core.errors import DataError
+from siamese_core.errors import DataError, examples
 from siamese_core.evaluation.one_shot_tasks import OneShotResult
 from siamese_core.evaluation.one_shot_tasks import evaluate_one_shot as measure_one_shot
 from siamese_core.evaluation.protocols import PairsResult, evaluate_pairs
 from siamese_core.evaluation.results import PointResult
+from siamese_core.verifier import Verifier
 
 _EXAMPLES = 5
 
@@ -33,13 +35,15 @@ def evaluate_pairs_file(model: str | None, file: Path, root: Path) -> Answer:
     verifier = load_verifier(model)
     _, failed, embeddings = embed_readable(verifier, [root / path for path in pairs.images])
     if failed:
-        examples = "; ".join(f"{path}: {reason}" for path, reason in list(failed.items())[:_EXAMPLES])
+        some = "; ".join(f"{path}: {reason}" for path, reason in list(failed.items())[:_EXAMPLES])
         raise DataError(
-            f"{len(failed):,} of the {len(pairs.images):,} images in {file} cannot be read: {examples}. "
+            f"{len(failed):,} of the {len(pairs.images):,} images in {file} cannot be read: {some}. "
             "Mend them, or remove their pairs."
         )
     result, default = evaluate_pairs(embeddings, pairs, verifier.calibration), verifier.calibration.default_in_words
-    return Answer({"pairs": file, **asdict(result), "default_in_words": default}, _pairs_table(file, result, default))
+    known = _trained_on(verifier, pairs.images, root)
+    value = {"pairs": file, **asdict(result), "default_in_words": default, "trained_on": known}
+    return Answer(value, "\n".join([*_warning(known), _pairs_table(file, result, default)]))
 
 
 def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
@@ -56,10 +60,46 @@ def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
     """
     if way < 2:
         raise DataError(f"--one-shot is {way}, but a task needs at least 2 identities.")
-    paths, failed, embeddings = embed_readable(load_verifier(model), image_files(root))
-    result = measure_one_shot(embeddings, [path.relative_to(root).as_posix() for path in paths], way)
+    verifier = load_verifier(model)
+    paths, failed, embeddings = embed_readable(verifier, image_files(root))
+    images = [path.relative_to(root).as_posix() for path in paths]
+    result, known = measure_one_shot(embeddings, images, way), _trained_on(verifier, images, root)
     unreadable = list(map(str, failed))
-    return Answer({"root": root, **asdict(result), "unreadable": unreadable}, _one_shot_lines(root, result, unreadable))
+    value = {"root": root, **asdict(result), "unreadable": unreadable, "trained_on": known}
+    return Answer(value, "\n".join([*_warning(known), _one_shot_lines(root, result, unreadable)]))
+
+
+def _trained_on(verifier: Verifier, images: Sequence[str], root: Path) -> list[str] | None:
+    """Find the folders whose identity trained the model; None where nobody has recorded who did.
+
+    Training may have seen a folder from further up or down, so each ending of its whole path counts as its name.
+
+    Args:
+        verifier: The model.
+        images: Paths below the root.
+        root: The folder that they start from.
+    """
+    record = verifier.trained.trained_on
+    if record is None:
+        return None
+    below = sorted({parent.as_posix() for image in images for parent in PurePosixPath(image).parents} - {"."})
+    names = {folder: (root.absolute() / folder).parts for folder in below}
+    endings = {folder: ["/".join(parts[start:]) for start in range(1, len(parts))] for folder, parts in names.items()}
+    known = set(record.among({ending for each in endings.values() for ending in each}))
+    trained = [folder for folder in below if known.intersection(endings[folder])]
+    return trained if trained or record.complete else None
+
+
+def _warning(trained_on: list[str] | None) -> list[str]:
+    if trained_on is None:
+        return ["Note: not recorded who trained this model. Of people who did, these figures are too good.", ""]
+    if not trained_on:
+        return []
+    return [
+        f"Warning: {len(trained_on):,} of these folders trained this model or one that it started from "
+        f"({examples(trained_on)}). The figures are too good: strangers will be confused more often.",
+        "",
+    ]
 
 
 def _pairs_table(file: Path, result: PairsResult, default: str) -> str:

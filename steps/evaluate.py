@@ -14,6 +14,7 @@ from siamese_core.data.pair_lists import PairList
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
 from siamese_core.evaluation.evaluate import Evaluation, evaluate_verifier
+from siamese_core.evaluation.unseen import unseen_by
 from siamese_core.input_file import InputFile
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.report.origin import Origin
@@ -47,7 +48,7 @@ def evaluate(
     `metadata` makes the cache notice an edited `evaluation.metadata`. Which version is champion is no part of
     the cache's key: the errors do not depend on it, and register compares anew where another one is champion by then.
     """
-    data = Dataset(manifest, store, split)
+    data = unseen_by(encoder.trained_on, Dataset(manifest, store, split), calibration.parts)
     verifier, champion = Verifier(encoder, calibrated), load_champion(model_name)
     results = evaluate_verifier(verifier, data, calibration, evaluation, seed, pairs, champion)
     lineage = origin(manifest) | {"seed": str(seed)}

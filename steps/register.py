@@ -16,12 +16,11 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
-from siamese_core.evaluation.comparison import Contender, compare_with_champion
+from siamese_core.evaluation.beside_champion import beside_champion
 from siamese_core.evaluation.evaluate import Evaluation
-from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.promotion import Decision, decide
 from siamese_core.evaluation.results import ChampionResult
-from siamese_core.network.embedding import RowEmbedder
+from siamese_core.evaluation.unseen import unseen_by
 from siamese_core.network.trained import TrainedEncoder
 from siamese_core.report.model_card import model_card
 from siamese_core.report.origin import Origin
@@ -53,9 +52,12 @@ def register(
     A version of this content that a killed run has left is completed. Where another version becomes the champion in the
     meantime, the challenger is compared with it.
     """
-    data, verifier, lineage = Dataset(manifest, store, split), Verifier(encoder, calibrated), origin(manifest)
+    data = unseen_by(encoder.trained_on, Dataset(manifest, store, split), calibration.parts)
+    verifier, lineage = Verifier(encoder, calibrated), origin(manifest)
     content = _content(verifier, evaluation, config, lineage["code_version"])
     tags = lineage | {"config": config, "test_eer": f"{evaluation.model.eer:.6f}"}
+    if encoder.trained_on and encoder.trained_on.parent:
+        tags |= {"parent_version": encoder.trained_on.parent}
     tags |= {"test_pairs": evaluation.test_pairs, "default_operating_point": calibrated.default or "none"}
     with model_lock(model_name, f"registration of {lineage['zenml_run']}", wait=True):
         while (version := _finished(model_name, content)) is None:
@@ -69,6 +71,8 @@ def register(
                 evaluation.save(folder)
                 (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
                 version = mlflow_registry.register(model_name, folder, card, tags, content)
+            if champion:
+                decision = replace(decision, reason=decision.reason + champion.left_out_words)
             _carry_out(decision, model_name, version, champion)
     logger.info(f"{model_name} version {version}: {mlflow_registry.promotion_of(model_name, version)}")
     return version
@@ -126,7 +130,4 @@ def _beside_champion(
     champion = mlflow_registry.load_champion(model_name)
     if champion is None:
         return None
-    test = HeldOut.of(data, config.parts[1], config, seed)
-    distances = test.distances(RowEmbedder(verifier.encoder, data.store.images))
-    challenger = Contender(distances, verifier.calibration.default_threshold)
-    return compare_with_champion(challenger, champion, data, test)
+    return beside_champion(verifier, champion, data, config, seed)

@@ -7,13 +7,16 @@ from typing import Annotated
 
 from zenml import step
 
-from siamese_core.config import EncoderConfig, TrainingConfig
+from siamese_core.config import EncoderConfig, Part, TrainingConfig
 from siamese_core.data.dataset import Dataset
 from siamese_core.data.manifest import Manifest
 from siamese_core.data.split import Split
 from siamese_core.data.store import ImageStore
+from siamese_core.evaluation.champion import Champion
+from siamese_core.evaluation.unseen import unseen_by
 from siamese_core.input_file import InputFile
 from siamese_core.network.trained import TrainedEncoder
+from siamese_core.network.trained_on import TrainedOn
 from siamese_core.training import loop
 from siamese_core.training.recipe import Recipe
 from siamese_core.triplets.offline import Triplets
@@ -36,12 +39,21 @@ def train(
     model_name: str,
     seed: int,
     weights: InputFile | None,
+    parts: tuple[Part, Part],
 ) -> Annotated[TrainedEncoder, "encoder"]:
-    """Train, and keep the weights that verify held-out ones best; `weights` is `encoder.weights_file`."""
+    """Train, and keep the weights that verify held-out ones best; `weights` is `encoder.weights_file`.
+
+    `parts` calibrate and test: where these weights have seen too many of them, the run ends here.
+    """
     log_parameters(encoder=encoder, training=training, seed=seed, weights=weights)
     data, recipe = Dataset(manifest, store, split), Recipe(encoder, training, seed)
-    start = _champion(model_name, store, encoder) if training.warm_start else None
+    champion = _champion(model_name, store, encoder) if training.warm_start else None
+    start = champion.verifier.trained if champion else None
+    _check_start(loop.records_of_start(encoder, start), data, parts)
     trained, speed = loop.train(data, triplets, recipe, start, partial(checkpoint_of, model_name))
+    if champion and trained.trained_on:
+        parent = f"{model_name}/{champion.version}"
+        trained = replace(trained, trained_on=replace(trained.trained_on, parent=parent))
     log_history(trained.history, trained.events, speed)
     best = trained.summary()
     logger.info(f"best validation EER {best['validation_eer']:.2%} at step {best['best_step']:,}")
@@ -53,8 +65,19 @@ def train(
     return trained
 
 
-def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> TrainedEncoder | None:
-    """The champion's weights, where they fit this encoder and these images."""
+def _check_start(records: list[TrainedOn | None], data: Dataset, parts: tuple[Part, Part]) -> None:
+    """Say before training whom calibration and test will leave out; refuse where too few stay."""
+    for record in records:
+        if record is None or not record.complete:
+            logger.warning(
+                "not recorded: who trained the weights that this run starts from. If calibration and test identities "
+                "did, their error rates are too good"
+            )
+        unseen_by(record, data, parts)
+
+
+def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> Champion | None:
+    """The champion, where its weights fit this encoder and these images."""
     champion = load_champion(model_name)
     if champion is None:
         logger.info("starting fresh: there is no champion yet")
@@ -64,7 +87,7 @@ def _champion(model_name: str, store: ImageStore, encoder: EncoderConfig) -> Tra
         logger.info(f"starting fresh: version {champion.version} has another architecture or reads images otherwise")
         return None
     logger.info(f"starting from the champion, version {champion.version}")
-    return trained
+    return champion
 
 
 def _architecture(encoder: EncoderConfig) -> EncoderConfig:

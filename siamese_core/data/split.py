@@ -50,6 +50,10 @@ class Split:
         sizes = manifest.ok.groupby("identity").size()
         return {part: sizes.reindex(self.identities(part)) for part in (*PARTS, "held_out")}
 
+    def without(self, identities: Iterable[str]) -> Self:
+        """The same split, with some identities in no part."""
+        return type(self)(self.table[~self.table["identity"].isin(list(identities))].reset_index(drop=True))
+
     def save(self, folder: Path) -> None:
         """Write `split.parquet`."""
         write_table(folder / "split.parquet", self.table)

@@ -20,8 +20,8 @@ from siamese_core.data.dataset import Dataset
 from siamese_core.data.pair_lists import PairList
 from siamese_core.devices import choose_device
 from siamese_core.evaluation.baselines import BLOCK, ImageEmbedder, pixel_vectors, principal_components
+from siamese_core.evaluation.beside_champion import beside_champion
 from siamese_core.evaluation.champion import Champion
-from siamese_core.evaluation.comparison import Contender, compare_with_champion
 from siamese_core.evaluation.cross_fitting import cross_fitted
 from siamese_core.evaluation.embedding_map import embedding_map
 from siamese_core.evaluation.held_out import HeldOut
@@ -42,6 +42,7 @@ from siamese_core.evaluation.results import (
 )
 from siamese_core.evaluation.robustness import robustness_curves
 from siamese_core.evaluation.slices import measure_slices
+from siamese_core.evaluation.unseen import unseen_by, unseen_pairs
 from siamese_core.metrics.all_pairs import PairCounts, count_pairs
 from siamese_core.metrics.bootstrap import IdentityBootstrap
 from siamese_core.metrics.identification import identify
@@ -199,6 +200,8 @@ def evaluate_verifier(
         DataError: The metadata file is wrong, or a part has no genuine or no impostor pairs.
     """
     config, protocols = config or CalibrationConfig(), protocols or EvaluationConfig()
+    data = unseen_by(verifier.trained.trained_on, data, config.parts)
+    pairs = unseen_pairs(pairs, data) if pairs else None
     calibrating, test = (HeldOut.of(data, part, config, seed) for part in config.parts)
     columns = image_groups(data.manifest, test.images, protocols.metadata)  # first: a wrong file stops at once
     calibration, threshold = verifier.calibration, verifier.calibration.reference.threshold
@@ -206,7 +209,6 @@ def evaluate_verifier(
     embeddings, distances = embedder(test.images.rows), test.distances(embedder)
     logger.info("measuring the verifier on %s", distances)
     bootstrap = test.bootstrap(distances)
-    contender = Contender(distances, calibration.default_threshold)
     components = principal_components(data.part("train"), seed)
     return Evaluation(
         model=_measure(bootstrap, calibration.thresholds, config, seed),
@@ -230,7 +232,7 @@ def evaluate_verifier(
         embedding_map=embedding_map(embeddings, test.images.rows, test.images.labels, seed),
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
-        champion=compare_with_champion(contender, champion, data, test) if champion else None,
+        champion=beside_champion(verifier, champion, data, config, seed) if champion else None,
         test_pairs=test.name_of_pairs(data.manifest.ok["sha256"].tolist()),
         folds=config.folds,
     )

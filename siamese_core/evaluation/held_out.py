@@ -12,6 +12,7 @@ from siamese_core.calibration.expected_rates import Concentration
 from siamese_core.calibration.operating_points import Calibration, calibrate
 from siamese_core.config import CalibrationConfig, Part
 from siamese_core.data.dataset import Dataset, Images
+from siamese_core.evaluation.unseen import unseen_by
 from siamese_core.metrics.bootstrap import IdentityBootstrap, Resamples
 from siamese_core.metrics.pairs import PairDistances, Pairs, few_of_each, make_pairs, pair_distances
 from siamese_core.network.embedding import Embedder, RowEmbedder
@@ -91,9 +92,10 @@ def calibrate_encoder(
         seed: Of pairs, resamples and the joint level of the expected rates.
 
     Raises:
-        DataError: A part has no genuine or no impostor pairs.
+        DataError: A part has no genuine or no impostor pairs, also without the identities that trained the encoder.
     """
     config = config or CalibrationConfig()
+    data = unseen_by(trained.trained_on, data, config.parts)
     calibrating, new = (HeldOut.of(data, part, config, seed) for part in config.parts)
     distances = calibrating.distances(RowEmbedder(trained.build(), data.store.images))
     return calibrate(distances, config, len(calibrating.images), seed, Concentration.of_pairs(new.pairs))

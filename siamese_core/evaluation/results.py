@@ -202,20 +202,29 @@ class ChampionResult:
         comparison: The challenger against it, or None where it reads its images in another way: then there are no
             pairs that both can be measured on.
         points: Results of the champion's operating points on these pairs, at its own calibrated thresholds.
+        left_out: Number of test identities that trained the champion, and are no part of the comparison.
     """
 
     version: str
     default: str | None
     comparison: Comparison | None
     points: dict[str, PointResult]
+    left_out: int = 0
 
     def __str__(self) -> str:
+        if self.comparison is None and self.left_out:
+            return f"version {self.version} was trained on so many test identities that too few stay to compare the two"
         if self.comparison is None:
             return (
                 f"version {self.version} reads its images in another way, so the two cannot be compared on the same "
                 "pairs"
             )
-        return f"compared with version {self.version}: {self.comparison}"
+        return f"compared with version {self.version}{self.left_out_words}: {self.comparison}"
+
+    @property
+    def left_out_words(self) -> str:
+        """How many test identities are left out, in words; empty where none is."""
+        return f", without {self.left_out:,} test identities that trained it" if self.left_out else ""
 
 
 @dataclass(frozen=True)

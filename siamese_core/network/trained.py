@@ -12,6 +12,7 @@ from siamese_core.artifact import read_json, read_record, write_json, write_reco
 from siamese_core.config import EncoderConfig, ImageConfig
 from siamese_core.errors import ModelError
 from siamese_core.network.encoders import Encoder, Weights, make_encoder
+from siamese_core.network.trained_on import TrainedOn
 from siamese_core.network.weights import check_finite
 
 _FORMAT = 1
@@ -38,6 +39,7 @@ class TrainedEncoder:
             `learning_rate` and `validation_eer`.
         best_step: The step whose weights were kept.
         events: All that the collapse monitor saw: `step`, `kind` (warning, collapse or recovery) and `message`.
+        trained_on: The identities that trained these weights; None where nobody has recorded them.
     """
 
     state: Weights
@@ -46,6 +48,7 @@ class TrainedEncoder:
     history: list[dict[str, float]]
     best_step: int
     events: list[dict[str, Any]] = field(default_factory=list)
+    trained_on: TrainedOn | None = None
 
     def build(self, device: str = "cpu") -> Encoder:
         """Build the encoder with these weights, ready to embed.
@@ -65,12 +68,14 @@ class TrainedEncoder:
         return encoder.to(device).eval()
 
     def save(self, folder: Path) -> None:
-        """Write `encoder.safetensors` (weights), `encoder.json` (configuration), `history.json` and `events.json`."""
+        """Write the weights as `encoder.safetensors`, and the rest as JSON files, one an attribute."""
         state = {name: value.contiguous() for name, value in self.state.items()}
         save_file(state, folder / "encoder.safetensors")
         write_record(folder / "encoder.json", _Record(self.encoder, self.images, self.best_step), _FORMAT)
         write_json(folder / "history.json", self.history)
         write_json(folder / "events.json", self.events)
+        if self.trained_on:
+            self.trained_on.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -89,6 +94,7 @@ class TrainedEncoder:
             history=read_json(folder / "history.json"),
             best_step=record.best_step,
             events=read_json(folder / "events.json"),
+            trained_on=TrainedOn.find(folder),
         )
 
     def summary(self) -> dict[str, Any]:

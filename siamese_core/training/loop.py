@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
-from siamese_core.config import TrainingConfig
+from siamese_core.config import EncoderConfig, TrainingConfig
 from siamese_core.data.dataset import Dataset, Images
 from siamese_core.devices import choose_device, describe_device
 from siamese_core.errors import ConfigError
@@ -16,6 +17,7 @@ from siamese_core.metrics.pairs import few_of_each
 from siamese_core.network.embedding import embed
 from siamese_core.network.encoders import Encoder, make_encoder
 from siamese_core.network.trained import TrainedEncoder
+from siamese_core.network.trained_on import TrainedOn
 from siamese_core.progress import Progress, track
 from siamese_core.training.batches import BatchLoader
 from siamese_core.training.checkpoint import CheckpointFile, GlobalRandom, State, Stateful, fingerprint
@@ -81,8 +83,19 @@ def train(
             if file is not None:
                 file.save(run.state_dict())
     best, history, events = run.best, run.history.rows, run.monitor.events
-    trained = TrainedEncoder(best.weights, recipe.encoder, data.config, history, best.step, events)
+    trained_on = TrainedOn.of(images.names, *records_of_start(recipe.encoder, start))
+    trained = TrainedEncoder(best.weights, recipe.encoder, data.config, history, best.step, events, trained_on)
     return trained, run.speed.figures(run.learner, run.loader.seconds_waited)
+
+
+def records_of_start(encoder: EncoderConfig, start: TrainedEncoder | None) -> list[TrainedOn | None]:
+    """Who trained the weights that a run starts from, None where that is not recorded; empty for fresh weights.
+
+    A weights file in the folder of an exported model has its record beside it.
+    """
+    if start is not None:
+        return [start.trained_on]
+    return [TrainedOn.find(Path(encoder.weights_file).parent)] if encoder.weights_file else []
 
 
 def _first_encoder(recipe: Recipe, channels: int, start: TrainedEncoder | None) -> Encoder:
