@@ -66,7 +66,7 @@ def test_the_registered_signature_says_that_there_is_no_default(
     try:
         experiment = mlflow.create_experiment("tiny", artifact_location=str(tmp_path / "artifacts"))
         with mlflow.start_run(experiment_id=experiment):
-            number = register("tiny", tmp_path / "verifier", "A card.", {})
+            number = register("tiny", tmp_path / "verifier", "A card.", {}, "content")
         model = mlflow.pyfunc.load_model(f"models:/tiny/{number}")
     finally:
         mlflow.set_tracking_uri(before)
