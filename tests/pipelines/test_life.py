@@ -194,6 +194,7 @@ def test_7_a_failed_run_leaves_the_champion_and_names_the_cause(life: Life) -> N
 
 
 def test_8_pruning_makes_room_and_leaves_what_is_needed(life: Life) -> None:
+    from mlflow.tracking import MlflowClient
     from zenml.client import Client
 
     def prune(*options: str) -> dict[str, Any]:
@@ -215,9 +216,13 @@ def test_8_pruning_makes_room_and_leaves_what_is_needed(life: Life) -> None:
     assert removed["bytes"] > 0
     assert prune()["removed"] == []
     assert life.history() == before
-    # The champion is the first version, whose run is the oldest.
-    oldest = Client().list_pipeline_runs(pipeline_name="retraining_pipeline", sort_by="asc:created", size=1).items[0]
-    assert len(oldest.steps["ingest"].outputs["image_store"][0].load()) > 0
+    registry = MlflowClient(life.project.run("siamese", "tracking-uri").stdout.strip())
+    trained_by = registry.get_model_version(NAME, life.champion()).tags["zenml_run_id"]
+    outputs = [
+        value[0] for step in Client().get_pipeline_run(trained_by).steps.values() for value in step.outputs.values()
+    ]
+    for output in outputs:
+        assert output.load() is not None, output.name
     image = str(next(life.data.rglob("*.png")))
     done = life.project.run("siamese", "verify", image, image, "--model", NAME)
     assert done.returncode == 0, done.stderr
