@@ -227,8 +227,8 @@ class TestByHand:
         self, run: Run, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run(0)
-        with model_lock(name, "a long training"):
-            monkeypatch.delenv("SIAMESE_MODEL_LOCK")  # as in a process that does not work under it
+        with model_lock(name, "a long training"), monkeypatch.context() as patch:
+            patch.delenv("SIAMESE_MODEL_LOCK")  # as in a process that does not work under it
             assert main(["promote", name, "1"]) == 75
             assert main(["rollback", name]) == 75
         assert capsys.readouterr().err.count(f"{name} is busy: a long training (process ") == 2
