@@ -21,6 +21,9 @@ from tests.faults.faults import ENDLESS
 from tests.faults.kills import trial
 from tests.faults.workplace import Child
 
+# Half a minute each, and more on a machine at work.
+pytestmark = pytest.mark.slow
+
 PATIENCE = 400.0
 
 
