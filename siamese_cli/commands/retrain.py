@@ -36,5 +36,7 @@ def retrain(output: Output, config: Path, wait: bool) -> Answer:
     variables = {**environment(root), "PYTHONUNBUFFERED": "1"}
     if wait:
         variables[_WAIT] = "1"
+    if not sys.stdout.isatty():
+        variables.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
     code = subprocess.run(call, cwd=root, env=variables, stdout=2 if output.json else None).returncode
     return Answer({"exit_code": code}, "", code)
