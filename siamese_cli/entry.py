@@ -12,7 +12,8 @@ import sys
 # Added to the code by the child when it ends as it means to: no library ends a process with so high a code.
 _MEANT = 128
 _TROUBLE = 2
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Signals for the child, and the one that tells of its end.
+_AWAITED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
 def main() -> int:
@@ -21,6 +22,9 @@ def main() -> int:
     Returns:
         Its exit code; 2 if the child ends in any way that it did not mean to.
     """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # From before the fork, so that none comes between a look at the child and the wait for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     try:
         child = os.fork()
     except OSError as error:  # no process or no memory is left
@@ -30,6 +34,7 @@ def main() -> int:
 
 def _work() -> int:
     signal.signal(signal.SIGINT, _interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
     try:
         from siamese_cli.main import main
 
@@ -48,9 +53,12 @@ def _interrupt(*_: object) -> None:
 
 
 def _await(child: int) -> int:
-    for number in _FORWARDED:
-        signal.signal(number, lambda number, _: os.kill(child, number))
-    _, status = os.waitpid(child, 0)
+    ended = status = 0
+    while not ended:
+        number = signal.sigwait(_AWAITED)
+        if number != signal.SIGCHLD:
+            os.kill(child, number)
+        ended, status = os.waitpid(child, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status)
     if code >= _MEANT:
         return code - _MEANT
