@@ -178,7 +178,7 @@ def test_6_a_killed_run_leaves_the_champion_and_the_next_one_completes(life: Lif
     assert done.returncode == 0, output(done)
     assert "which is gone: taking it over" in output(done)
     assert len(life.history()) == 4
-    assert statuses()["train"] == "completed"
+    assert statuses()["train"] in ("completed", "cached")  # the latter where training ended just before the stop
     assert running(life) == ([], [])
 
 
