@@ -12,12 +12,17 @@ from siamese_core.evaluation.comparison import Contender, compare_with_champion
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.results import ChampionResult
 from siamese_core.evaluation.unseen import unseen_by
-from siamese_core.network.embedding import RowEmbedder
+from siamese_core.network.embedding import Embedder, RowEmbedder
 from siamese_core.verifier import Verifier
 
 
 def beside_champion(
-    challenger: Verifier, champion: Champion, data: Dataset, config: CalibrationConfig, seed: int
+    challenger: Verifier,
+    champion: Champion,
+    data: Dataset,
+    config: CalibrationConfig,
+    seed: int,
+    embedder: Embedder | None = None,
 ) -> ChampionResult:
     """Compare the two where both meet strangers.
 
@@ -27,6 +32,7 @@ def beside_champion(
         data: The images, without those that trained the challenger.
         config: Caps and intervals, as in the calibration.
         seed: Of samples and resamples.
+        embedder: The challenger's, with what it has embedded already; a new one if not given.
     """
     tested, record = config.parts[1], champion.verifier.trained.trained_on
     left_out = len(record.among(data.split.identities(tested))) if record else 0
@@ -35,7 +41,7 @@ def beside_champion(
     except DataError:
         return ChampionResult(champion.version, champion.verifier.calibration.default, None, {}, left_out)
     test = HeldOut.of(fair, tested, config, seed)
-    distances = test.distances(RowEmbedder(challenger.encoder, data.store.images))
+    distances = test.distances(embedder or RowEmbedder(challenger.encoder, data.store.images))
     contender = Contender(distances, challenger.calibration.default_threshold)
     result = compare_with_champion(contender, champion, fair, test)
     return replace(result, left_out=left_out)

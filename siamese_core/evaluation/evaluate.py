@@ -232,7 +232,7 @@ def evaluate_verifier(
         embedding_map=embedding_map(embeddings, test.images.rows, test.images.labels, seed),
         pairs=measure_pairs(embedder, pairs, data.manifest, calibration, config, seed) if pairs else None,
         one_shot=measure_one_shot(embedder, data, protocols.one_shot, seed),
-        champion=beside_champion(verifier, champion, data, config, seed) if champion else None,
+        champion=beside_champion(verifier, champion, data, config, seed, embedder) if champion else None,
         test_pairs=test.name_of_pairs(data.manifest.ok["sha256"].tolist()),
         folds=config.folds,
     )
