@@ -14,7 +14,7 @@ from siamese_core.evaluation.champion import Champion
 from siamese_core.evaluation.held_out import HeldOut
 from siamese_core.evaluation.protocols import measure_points
 from siamese_core.evaluation.results import ChampionResult, Comparison, Difference
-from siamese_core.metrics.bootstrap import Resamples
+from siamese_core.metrics.bootstrap import Resamples, interval_of
 from siamese_core.metrics.pairs import PairDistances
 from siamese_core.metrics.rates import Curve, roc
 from siamese_core.network.embedding import RowEmbedder
@@ -107,7 +107,7 @@ def _default_fmrs(both: tuple[Contender, Contender], resamples: Resamples, confi
 def _difference(values: Curve, resampled: Curve, confidence: float) -> Difference:
     """Challenger minus champion, (2,), with the interval of what the resamples of both, (2, R), gave."""
     challenger, champion = map(float, values)
-    ends = np.quantile(resampled[0] - resampled[1], [(1 - confidence) / 2, (1 + confidence) / 2])
+    ends = interval_of(resampled[0] - resampled[1], confidence)
     low, high = min(float(ends[0]), challenger - champion), max(float(ends[1]), challenger - champion)
     return Difference(challenger, champion, low, high)
 

@@ -136,7 +136,7 @@ class IdentityBootstrap:
 
     def interval(self, values: Curve) -> Curve:
         """Both ends of the interval of what the resamples gave, (R,) or (R, T) values; (2,) or (2, T)."""
-        return _interval(values, self._confidence)
+        return interval_of(values, self._confidence)
 
 
 def resampled_rate(errors: int, pairs: int, shares: Curve, confidence: float, independent: float) -> Rate:
@@ -146,13 +146,14 @@ def resampled_rate(errors: int, pairs: int, shares: Curve, confidence: float, in
     the interval is everything.
     """
     value = errors / pairs
-    low, high = _interval(shares, confidence) if len(shares) else (0.0, 1.0)
+    low, high = interval_of(shares, confidence) if len(shares) else (0.0, 1.0)
     if errors == 0:
         high = min(1.0, 3 / max(independent, 1))
     return Rate(value, min(float(low), value), max(float(high), value), errors, pairs)
 
 
-def _interval(values: Curve, confidence: float) -> Curve:
+def interval_of(values: Curve, confidence: float) -> Curve:
+    """Both ends of the interval of what resamples gave, (R,) or (R, T) values; (2,) or (2, T)."""
     return np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
 
 
