@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 from zenml.artifact_stores import BaseArtifactStore
 from zenml.client import Client
 from zenml.integrations.mlflow.experiment_trackers import MLFlowExperimentTracker
@@ -81,8 +82,8 @@ def plan(keep: int, model_name: str | None = None) -> Removals:
     Raises:
         ModelError: The stack has no MLflow, whose registry tells what is needed.
     """
-    runs = _runs()
-    gone, thin = choose(runs, keep, model_name, *_versions())
+    runs, versions = _runs(), _versions()
+    gone, thin = choose(runs, keep, model_name, *_makers(versions))
     rest = [run for run in runs if run not in gone]
     used, needed = _by_id(rest), _by_id(run for run in rest if run not in thin)
     images = [version for key, version in _by_id(thin).items() if key not in needed and version.name == _IMAGES]
@@ -92,7 +93,7 @@ def plan(keep: int, model_name: str | None = None) -> Removals:
         runs=gone,
         artifacts=list(artifacts.values()),
         images=[version for version in images if fileio.exists(version.uri)],
-        paths=[*_finished_checkpoints(store, runs), *_orphans(store)],
+        paths=[*_finished_checkpoints(store, runs, versions), *_orphans(store)],
     )
 
 
@@ -159,20 +160,24 @@ def _model_name(run: PipelineRunResponse) -> str:
     return str(run.config.parameters.get("model_name", "siamese"))
 
 
-def _versions() -> tuple[set[str], set[str]]:
-    """Runs that made a registered version, and those of them whose version has an alias."""
+def _versions() -> list[ModelVersion]:
+    """All versions of all registered models."""
     tracker = Client().active_stack.experiment_tracker
     if not isinstance(tracker, MLFlowExperimentTracker):
         raise ModelError("Nothing is removed: the active stack has no MLflow, which knows the champions (make stack).")
     tracker.configure_mlflow()
+    return list(mlflow.search_model_versions())
+
+
+def _makers(versions: list[ModelVersion]) -> tuple[set[str], set[str]]:
+    """Runs that made a registered version, and those of them whose version has an alias."""
     aliases = {
         (model.name, str(version))
         for model in mlflow.search_registered_models()
         for version in (model.aliases or {}).values()
     }
-    versions = [version for version in mlflow.search_model_versions() if "zenml_run_id" in version.tags]
-    aliased = {v.tags["zenml_run_id"] for v in versions if (v.name, str(v.version)) in aliases}
-    return {version.tags["zenml_run_id"] for version in versions}, aliased
+    runs = {(v.name, str(v.version)): v.tags["zenml_run_id"] for v in versions if "zenml_run_id" in v.tags}
+    return set(runs.values()), {run for version, run in runs.items() if version in aliases}
 
 
 def _by_id(runs: Iterable[PipelineRunResponse]) -> dict[str, ArtifactVersionResponse]:
@@ -198,13 +203,14 @@ def _ours(versions: Iterable[ArtifactVersionResponse]) -> list[ArtifactVersionRe
     return [version for version in versions if version.materializer.import_path == name]
 
 
-def _finished_checkpoints(store: BaseArtifactStore, runs: list[PipelineRunResponse]) -> Iterator[Path]:
+def _finished_checkpoints(
+    store: BaseArtifactStore, runs: list[PipelineRunResponse], versions: list[ModelVersion]
+) -> Iterator[Path]:
     """Checkpoints that a version of their model has been registered after, and that no run may be writing."""
     working = {_model_name(run) for run in runs if not run.status.is_finished}
     for path in (Path(store.path) / "checkpoints").glob("*.safetensors") if store.config.is_local else ():
         name = unquote(path.stem)
-        versions = mlflow.search_model_versions(filter_string=f"name = '{name}'")
-        newest = max((version.creation_timestamp / 1000 for version in versions), default=0.0)
+        newest = max((version.creation_timestamp / 1000 for version in versions if version.name == name), default=0.0)
         if name not in working and path.stat().st_mtime < newest:
             yield path
 
