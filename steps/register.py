@@ -123,10 +123,10 @@ def _beside_champion(
     seed: int,
 ) -> ChampionResult | None:
     """The evaluation's result beside the champion, measured anew where another version is champion by now."""
-    present = mlflow_registry.version_of(model_name, mlflow_registry.CHAMPION)
-    if present is None or (result and result.version == str(present.version)):
+    present = mlflow_registry.champion_number(model_name)
+    if present is None or (result and result.version == present):
         return result if present else None
-    logger.info(f"version {present.version} became the champion after the evaluation: comparing with it")
+    logger.info(f"version {present} became the champion after the evaluation: comparing with it")
     champion = mlflow_registry.load_champion(model_name)
     if champion is None:
         return None
