@@ -67,11 +67,12 @@ def _why_not(target: float, images: pd.Series[int], config: CalibrationConfig) -
 def _ways_out(
     target: float, images: Sizes, split: SplitConfig, config: CalibrationConfig, from_file: bool
 ) -> Iterator[str]:
-    every = pd.concat([images["train"], images["held_out"]]).clip(upper=config.max_images_per_identity)
-    identities, needed = len(every), _identities_needed(target, every.mean())
+    # First: the search for the number of identities below ends, as no target with enough pairs in the cap is tiny.
     if why_unsupported(target, config.max_impostor_pairs, sys.maxsize):
         yield "a larger calibration.max_impostor_pairs"
         return
+    every = pd.concat([images["train"], images["held_out"]]).clip(upper=config.max_images_per_identity)
+    identities, needed = len(every), _identities_needed(target, every.mean())
     if from_file:
         yield f"{needed:,} calibration identities in split_file"
     elif needed > _LARGEST_SHARE * identities:
