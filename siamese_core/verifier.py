@@ -19,7 +19,7 @@ from siamese_core.network.trained import TrainedEncoder
 
 FILES = ("encoder.safetensors", "encoder.json", "calibration.json")
 _LENGTH_TOLERANCE = 0.01
-_ALL_FILES = (*FILES, "history.json", "events.json")
+_ALL_FILES = (*FILES, "history.json", "events.json", "trained_on.json")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Verifier:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.trained.save(Path(folder))
         self.calibration.save(Path(folder))
-        write_checksums(Path(folder), _ALL_FILES)
+        write_checksums(Path(folder), [name for name in _ALL_FILES if (Path(folder) / name).is_file()])
 
     def embed(self, images: Sequence[ImageSource]) -> Embeddings:
         """Embed images.
