@@ -54,7 +54,7 @@ def describe(known: Facts) -> str:
     if known.evaluation:
         lines += _evaluation_lines(known.evaluation)
     lines += [f"  {known.calibration.default_in_words}", ""]
-    lines += _expected_lines(known.calibration)
+    lines += _expected_lines(known.calibration, known.evaluation)
     lines += [f"  {name} is refused: {why}" for name, why in known.calibration.refused.items()]
     lines += [f"  Caution: {known.calibration.caution}"] if known.calibration.caution else []
     lines += [f"  {label:<10} {known.registered[key]}" for label, key in _PLACES if known.registered.get(key)]
@@ -94,14 +94,15 @@ def _gap_lines(evaluation: Evaluation) -> list[str]:
     return [f"  {len(gaps)} of {len(evaluation.slices)} groups of pairs do measurably worse, such as {example}", ""]
 
 
-def _expected_lines(calibration: Calibration) -> list[str]:
+def _expected_lines(calibration: Calibration, evaluation: Evaluation | None) -> list[str]:
     """Expectations that calibration stated beforehand; none in a model of an older version."""
     points = [point for point in calibration.points.values() if point.expected_fmr and point.expected_fnmr]
     if not points:
         return []
     thresholds = "conservative thresholds" if calibration.conservative else "thresholds"
+    others = "the same" if evaluation and evaluation.folds else f"{calibration.identities:,} other"
     return [
-        f"  Calibrated on {calibration.identities:,} other identities ({thresholds}). Expected of new identities, all "
+        f"  Calibrated on {others} identities ({thresholds}). Expected of new identities, all "
         f"at once with {calibration.confidence:.0%} confidence:",
         "",
         "    operating point   FMR                     FNMR",
