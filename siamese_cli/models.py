@@ -114,6 +114,8 @@ def locate(model: str | None) -> tuple[Path, Registered | None]:
     try:
         return _download(registered)
     except ModelError as error:
+        if words := _without_champion(registered):
+            raise ModelError(words) from error
         if model.startswith("models:/"):
             raise
         raise ModelError(f"{model} is neither a folder of a verifier nor a registered model: {error}") from error
@@ -155,6 +157,24 @@ def _verifier_in(folder: Path) -> Path | None:
 
     places = (folder, folder / "artifacts" / "verifier")
     return next((place for place in places if any((place / name).is_file() for name in FILES)), None)
+
+
+def _without_champion(model: Registered) -> str | None:
+    """The way out where a model has versions and no champion, which a name without more means; None elsewhere."""
+    if model.version or model.alias not in (None, "champion"):
+        return None
+    with registry():
+        from siamese_integrations.mlflow_registry import champion_number, versions
+
+        entries = versions(model.name)
+        if not entries or champion_number(model.name):
+            return None
+    newest = entries[0]
+    decision = newest.tags.get("promotion") or "not decided about"
+    return (
+        f"{model.name} has no champion. Its newest version, {newest.version}, was {decision}. Name a version, such as "
+        f"{model.name}/{newest.version}, or make one champion with `siamese promote`."
+    )
 
 
 def _download(model: Registered) -> tuple[Path, Registered]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from siamese_cli.models import locate, parse
 from siamese_core.errors import ModelError
@@ -48,3 +49,18 @@ def test_a_folder_with_a_verifier_wins_over_a_short_name(
 def test_a_folder_without_a_verifier_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="neither a folder of a verifier nor the name"):
         locate(str(tmp_path))
+
+
+def test_a_model_without_a_champion_is_told_from_one_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client.create_registered_model("rejected")
+    client.create_model_version("rejected", "somewhere", tags={"promotion": "rejected because it is blind"})
+    words = r"rejected has no champion\. Its newest version, 1, was rejected because it is blind\. .*rejected/1"
+    for name in ("rejected", "models:/rejected", "rejected@champion"):
+        with pytest.raises(ModelError, match=words):
+            locate(name)
+    with pytest.raises(ModelError, match="neither a folder"):
+        locate("nobody")
