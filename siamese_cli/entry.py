@@ -53,12 +53,12 @@ def _interrupt(*_: object) -> None:
 
 
 def _await(child: int) -> int:
-    ended = status = 0
-    while not ended:
+    pid = status = 0
+    while not pid:
         number = signal.sigwait(_AWAITED)
         if number != signal.SIGCHLD:
             os.kill(child, number)
-        ended, status = os.waitpid(child, os.WNOHANG)
+        pid, status = os.waitpid(child, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status)
     if code >= _MEANT:
         return code - _MEANT

@@ -41,9 +41,9 @@ def evaluate_pairs_file(model: str | None, file: Path, root: Path) -> Answer:
             "Mend them, or remove their pairs."
         )
     result, default = evaluate_pairs(embeddings, pairs, verifier.calibration), verifier.calibration.default_in_words
-    known = _trained_on(verifier, pairs.images, root)
-    value = {"pairs": file, **asdict(result), "default_in_words": default, "trained_on": known}
-    return Answer(value, "\n".join([*_warning(known), _pairs_table(file, result, default)]))
+    folders = _trained_on(verifier, pairs.images, root)
+    value = {"pairs": file, **asdict(result), "default_in_words": default, "trained_on": folders}
+    return Answer(value, "\n".join([*_warning(folders), _pairs_table(file, result, default)]))
 
 
 def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
@@ -63,10 +63,10 @@ def evaluate_one_shot(model: str | None, root: Path, way: int) -> Answer:
     verifier = load_verifier(model)
     paths, failed, embeddings = embed_readable(verifier, image_files(root))
     images = [path.relative_to(root).as_posix() for path in paths]
-    result, known = measure_one_shot(embeddings, images, way), _trained_on(verifier, images, root)
+    result, folders = measure_one_shot(embeddings, images, way), _trained_on(verifier, images, root)
     unreadable = list(map(str, failed))
-    value = {"root": root, **asdict(result), "unreadable": unreadable, "trained_on": known}
-    return Answer(value, "\n".join([*_warning(known), _one_shot_lines(root, result, unreadable)]))
+    value = {"root": root, **asdict(result), "unreadable": unreadable, "trained_on": folders}
+    return Answer(value, "\n".join([*_warning(folders), _one_shot_lines(root, result, unreadable)]))
 
 
 def _trained_on(verifier: Verifier, images: Sequence[str], root: Path) -> list[str] | None:
@@ -85,8 +85,8 @@ def _trained_on(verifier: Verifier, images: Sequence[str], root: Path) -> list[s
     below = sorted({parent.as_posix() for image in images for parent in PurePosixPath(image).parents} - {"."})
     names = {folder: (root.absolute() / folder).parts for folder in below}
     endings = {folder: ["/".join(parts[start:]) for start in range(1, len(parts))] for folder, parts in names.items()}
-    known = set(record.among({ending for each in endings.values() for ending in each}))
-    trained = [folder for folder in below if known.intersection(endings[folder])]
+    members = set(record.among({ending for each in endings.values() for ending in each}))
+    trained = [folder for folder in below if members.intersection(endings[folder])]
     return trained if trained or record.complete else None
 
 

@@ -21,7 +21,7 @@ _MOST = 1000
 
 
 def describe_run(model_name: str) -> dict[str, Any]:
-    """What a run keeps in its configuration (`extra`), so that a later one can tell whether it is still alive."""
+    """Describe a run for its configuration (`extra`), so that a later one can tell whether it is still alive."""
     return {_KEY: {"model_name": model_name, "process": asdict(Process.this())}}
 
 

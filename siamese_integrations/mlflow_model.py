@@ -75,13 +75,13 @@ class SiameseModel(PythonModel):
 
     def _verify(self, table: pd.DataFrame, operating_point: str | None) -> pd.DataFrame:
         calibration = self._verifier.calibration
-        undecided = None if operating_point or calibration.default else calibration.default_in_words
-        threshold = np.nan if undecided else calibration.point(operating_point).threshold
+        reason = None if operating_point or calibration.default else calibration.default_in_words
+        threshold = np.nan if reason else calibration.point(operating_point).threshold
         first, first_errors = self._embeddings(table["image_a"])
         second, second_errors = self._embeddings(table["image_b"])
         distance = ((first - second) ** 2).sum(axis=1)  # NaN where an image is bad
         errors = [
-            "; ".join(f"{name}: {error}" for name, error in zip(_PAIR, pair, strict=True) if error) or undecided
+            "; ".join(f"{name}: {error}" for name, error in zip(_PAIR, pair, strict=True) if error) or reason
             for pair in zip(first_errors, second_errors, strict=True)
         ]
         good = np.array([error is None for error in errors], bool)

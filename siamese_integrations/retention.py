@@ -220,13 +220,13 @@ def _orphans(store: BaseArtifactStore) -> Iterator[Path]:
     if not store.config.is_local:
         return
     versions = depaginate(Client().list_artifact_versions)
-    known = {version.uri for version in versions}
+    uris = {version.uri for version in versions}
     # ZenML's places are STORE/STEP/OUTPUT/RUN/RANDOM.
     outputs = {
         place for version in _ours(versions) if (place := Path(version.uri).parents[1]).is_relative_to(store.path)
     }
     for path in chain.from_iterable(output.glob("*/*") for output in sorted(outputs)):
-        if str(path) not in known and path.stat().st_mtime < time.time() - _ORPHAN_SECONDS:
+        if str(path) not in uris and path.stat().st_mtime < time.time() - _ORPHAN_SECONDS:
             yield path
 
 

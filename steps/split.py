@@ -33,8 +33,8 @@ def split(
     """Assign every identity to a part, and read the user's pairs.
 
     Mistakes in the protocols and the metadata end the run here, before anything is trained, and operating points that
-    so few identities cannot support are named here. The pairs travel on as an
-    artifact: the machine that evaluates may see neither the file nor the images.
+    so few identities cannot support are named. The pairs travel on as an artifact: the machine that evaluates may see
+    neither the file nor the images.
     """
     parts = make_split(manifest, split, Path(split_file.path) if split_file else None)
     logger.info("identities: " + ", ".join(f"{count:,} {part}" for part, count in parts.summary().items()))

@@ -72,13 +72,13 @@ def _ways_out(
         yield "a larger calibration.max_impostor_pairs"
         return
     every = pd.concat([images["train"], images["held_out"]]).clip(upper=config.max_images_per_identity)
-    identities, needed = len(every), _identities_needed(target, every.mean())
+    identities, least = len(every), _identities_needed(target, every.mean())
     if from_file:
-        yield f"{needed:,} calibration identities in split_file"
-    elif needed > _LARGEST_SHARE * identities:
-        yield f"about {math.ceil(needed / max(split.calibration, 0.01)):,} identities with as many images each"
-    elif needed > round(split.calibration * identities):
-        yield f"split.calibration: {math.ceil(100 * needed / identities) / 100:g} with split.balance: exact"
+        yield f"{least:,} calibration identities in split_file"
+    elif least > _LARGEST_SHARE * identities:
+        yield f"about {math.ceil(least / max(split.calibration, 0.01)):,} identities with as many images each"
+    elif least > round(split.calibration * identities):
+        yield f"split.calibration: {math.ceil(100 * least / identities) / 100:g} with split.balance: exact"
     elif split.balance == "hash":
         yield "split.balance: exact"
     else:

@@ -94,9 +94,9 @@ def rescale_colours(image: Image.Image, data: bytes, depth: BitDepth, white_leve
     low = Image.open(io.BytesIO(data), formats=[image.format or ""])
     low.tile = [_with_raw_mode(tile, f"{layout};{_OTHER_ORDER[order]}") for tile in low.tile]
     high = np.asarray(image).astype(np.uint32)
-    scaled = (high << 8 | np.asarray(low)).clip(0, white_level) * np.uint32(255) // np.uint32(white_level)
-    scaled[..., 3:] = high[..., 3:]  # the alpha channel has a range of its own
-    image.frombytes(scaled.astype(np.uint8).tobytes())
+    colours = (high << 8 | np.asarray(low)).clip(0, white_level) * np.uint32(255) // np.uint32(white_level)
+    colours[..., 3:] = high[..., 3:]  # the alpha channel has a range of its own
+    image.frombytes(colours.astype(np.uint8).tobytes())
 
 
 def largest_number(image: Image.Image, depth: BitDepth) -> int:

@@ -26,26 +26,26 @@ class DecodingMemory:
         self._changed = threading.Condition()
 
     @contextmanager
-    def reserve(self, needed: int) -> Iterator[None]:
+    def reserve(self, amount: int) -> Iterator[None]:
         """Hold bytes inside the `with` block; wait for them first.
 
         Raises:
             UnreadableImageError: There will never be so many.
         """
-        if self.strict and needed > self.total:
+        if self.strict and amount > self.total:
             raise UnreadableImageError(
-                f"too large: decoding needs {needed / _MEGABYTE:,.0f} MB of memory, more than the "
+                f"too large: decoding needs {amount / _MEGABYTE:,.0f} MB of memory, more than the "
                 f"{self.total / _MEGABYTE:,.0f} MB here; send a smaller copy"
             )
-        held = min(needed, self.total)
+        share = min(amount, self.total)
         with self._changed:
-            self._changed.wait_for(lambda: self._free >= held)
-            self._free -= held
+            self._changed.wait_for(lambda: self._free >= share)
+            self._free -= share
         try:
             yield
         finally:
             with self._changed:
-                self._free += held
+                self._free += share
                 self._changed.notify_all()
 
 

@@ -33,8 +33,8 @@ def name_identities(table: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     folders = table["path"].map(posixpath.dirname).where(table["identity"] != "", "")
     identities = {folder: identity_of(folder, config.identity) for folder in folders.unique()}
     if config.merge_file:
-        merged = read_merge_file(Path(config.merge_file).expanduser(), Names(identities.values()))
-        identities = {folder: merged.get(identity, identity) for folder, identity in identities.items()}
+        targets = read_merge_file(Path(config.merge_file).expanduser(), Names(identities.values()))
+        identities = {folder: targets.get(identity, identity) for folder, identity in identities.items()}
     return table.assign(identity=folders.map(identities).astype("str"))
 
 

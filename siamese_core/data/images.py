@@ -230,24 +230,24 @@ def _bytes_needed(image: Image.Image, pixels: int, depth: BitDepth, config: Imag
         config: Size, colour, crop and inversion.
     """
     here = image.width * image.height
-    stored = _BYTES_OF_MODE.get(image.mode, 4)
+    bytes_a_pixel = _BYTES_OF_MODE.get(image.mode, 4)
     flat = 1 if config.color == "grey" else 4
     # As decoded, with what the decoder holds; turned upright; flattened.
-    copies = stored + _BYTES_OF_DECODER.get(image.format or "", stored) + max(stored, flat)
+    copies = bytes_a_pixel + _BYTES_OF_DECODER.get(image.format or "", bytes_a_pixel) + max(bytes_a_pixel, flat)
     if depth.bits > 8:
-        copies += stored if config.white_level is None else _BYTES_OF_COLOURS
-    needed = here * copies + min(here, _BAND) * _BYTES_OF_BAND
+        copies += bytes_a_pixel if config.white_level is None else _BYTES_OF_COLOURS
+    total = here * copies + min(here, _BAND) * _BYTES_OF_BAND
     if config.framing == "content":
-        needed += (2 * here + _LARGEST_FRAME) * flat
+        total += (2 * here + _LARGEST_FRAME) * flat
     if image.info.get("progressive"):  # all coefficients of the file, 16 bits each
-        needed += 2 * len(image.getbands()) * pixels
-    return needed
+        total += 2 * len(image.getbands()) * pixels
+    return total
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF says; itself, and not a copy, where there is nothing to turn."""
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    return ImageOps.exif_transpose(image) if turned else image
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
 
 
 def _flatten_in_bands(image: Image.Image, mode: str, depth: BitDepth, white_level: int | None) -> Image.Image:

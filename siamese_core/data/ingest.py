@@ -231,8 +231,8 @@ def _nothing(config: ImageConfig, index: IngestIndex) -> Ingested:
 def _unchanged(index: IngestIndex, previous: Ingested) -> Indices:
     """(n,) int64: each file's row in the earlier manifest, or -1 if it is new, changed or could not be read then."""
     table = previous.index.table.reset_index(names="row")
-    read = previous.manifest.table["sha256"] != ""  # what the disk or the rights refused may be there now
-    safe = read & (table["size"] >= 0) & (table["mtime_ns"] < previous.index.listed_ns - _RACY_NS)
+    readable = previous.manifest.table["sha256"] != ""  # what the disk or the rights refused may be there now
+    safe = readable & (table["size"] >= 0) & (table["mtime_ns"] < previous.index.listed_ns - _RACY_NS)
     table = table[safe].drop_duplicates("path", keep=False)  # of two such, one has a name that is not valid UTF-8
     return index.table.merge(table, how="left")["row"].fillna(-1).to_numpy(np.int64)
 
@@ -240,18 +240,18 @@ def _unchanged(index: IngestIndex, previous: Ingested) -> Indices:
 def _has_all(old: Indices, previous: Ingested) -> bool:
     """Whether the files have all images of the earlier ingest unchanged, in its order."""
     ok = (previous.manifest.table["status"] == "ok").to_numpy()
-    kept = old[old >= 0]
-    return np.array_equal(kept[ok[kept]], np.flatnonzero(ok))
+    rows = old[old >= 0]
+    return np.array_equal(rows[ok[rows]], np.flatnonzero(ok))
 
 
 def _until_an_image(fresh: Iterator[_Read]) -> tuple[list[_Read], Iterator[_Read]]:
     """Read files up to the first image; what was read, and the rest."""
-    read: list[_Read] = []
+    entries: list[_Read] = []
     for entry in fresh:
-        read.append(entry)
+        entries.append(entry)
         if entry[1] is not None:
             break
-    return read, fresh
+    return entries, fresh
 
 
 def _images(

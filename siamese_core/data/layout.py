@@ -75,8 +75,8 @@ def recurring(identities: Iterable[str]) -> list[Group]:
     if len(above) > len(below) and 2 * often >= len(deep):
         return _grouped([(folder, f"{folder}/{name}") for folder, name in deep])
     stems = Counter(_stem(name) for name in below)
-    named = [(name, f"{folder}/{name}") for folder, name in deep if stems[_stem(name)] == 1]
-    return _grouped([(name, identity) for name, identity in named if len(_stem(name)) >= _SHORTEST_NAME])
+    pairs = [(name, f"{folder}/{name}") for folder, name in deep if stems[_stem(name)] == 1]
+    return _grouped([(name, identity) for name, identity in pairs if len(_stem(name)) >= _SHORTEST_NAME])
 
 
 def answer(groups: list[Group]) -> str:

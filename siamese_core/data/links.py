@@ -39,9 +39,9 @@ class Links:
         Returns:
             Names of the links taken out.
         """
-        left = [name for name in sorted(below) if not self._is_followed(os.path.join(folder, name))]
-        below[:] = sorted(set(below) - set(left))
-        return left
+        links = [name for name in sorted(below) if not self._is_followed(os.path.join(folder, name))]
+        below[:] = sorted(set(below) - set(links))
+        return links
 
     def verdict(self, path: str) -> Verdict | None:
         """Judge a file, or a folder that was taken out; None where it is to be read.

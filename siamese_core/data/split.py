@@ -90,8 +90,8 @@ def make_split(manifest: Manifest, config: SplitConfig, split_file: Path | None 
     images_per_identity = manifest.ok.groupby("identity").size()
     assigned = read_split_file(split_file, Names(images_per_identity.index)) if split_file else {}
     _refuse_strangers(assigned, images_per_identity.index, split_file)
-    drawn = _draw(images_per_identity.drop(list(assigned), errors="ignore"), config, "test" not in assigned.values())
-    parts = {name: assigned.get(name) or drawn[name] for name in images_per_identity.index}
+    draw = _draw(images_per_identity.drop(list(assigned), errors="ignore"), config, "test" not in assigned.values())
+    parts = {name: assigned.get(name) or draw[name] for name in images_per_identity.index}
     table = pd.DataFrame({"identity": list(parts), "split": list(parts.values())}).astype("str")
     _check_sizes(table, images_per_identity, config, from_file=bool(assigned))
     return Split(table)
@@ -114,12 +114,12 @@ def exact_parts(identities: Iterable[str], config: SplitConfig, may_test: bool =
     The lowest hashes test, the next ones calibrate: an identity changes its part only where the border between two
     parts moves past its hash.
     """
-    ordered = sorted(identities, key=lambda identity: _position(identity, config))
-    least = MIN_IDENTITIES if len(ordered) >= MIN_IDENTITIES * len(PARTS) else 0
-    test = max(least, round(config.test * len(ordered))) if may_test else 0
-    calibration = max(least, round(config.calibration * len(ordered)))
+    order = sorted(identities, key=lambda identity: _position(identity, config))
+    least = MIN_IDENTITIES if len(order) >= MIN_IDENTITIES * len(PARTS) else 0
+    test = max(least, round(config.test * len(order))) if may_test else 0
+    calibration = max(least, round(config.calibration * len(order)))
     parts = ["test"] * test + ["calibration"] * calibration
-    return dict(zip(ordered, parts + ["train"] * (len(ordered) - len(parts)), strict=True))
+    return dict(zip(order, parts + ["train"] * (len(order) - len(parts)), strict=True))
 
 
 def _draw(images: pd.Series[int], config: SplitConfig, may_test: bool) -> dict[str, str]:

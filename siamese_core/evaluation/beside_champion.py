@@ -34,13 +34,13 @@ def beside_champion(
         seed: Of samples and resamples.
         embedder: The challenger's, with what it has embedded already; a new one if not given.
     """
-    tested, record = config.parts[1], champion.verifier.trained.trained_on
-    left_out = len(record.among(data.split.identities(tested))) if record else 0
+    part, record = config.parts[1], champion.verifier.trained.trained_on
+    left_out = len(record.among(data.split.identities(part))) if record else 0
     try:
-        fair = unseen_by(record, data, [tested])
+        fair = unseen_by(record, data, [part])
     except DataError:
         return ChampionResult(champion.version, champion.verifier.calibration.default, None, {}, left_out)
-    test = HeldOut.of(fair, tested, config, seed)
+    test = HeldOut.of(fair, part, config, seed)
     distances = test.distances(embedder or RowEmbedder(challenger.encoder, data.store.images))
     contender = Contender(distances, challenger.calibration.default_threshold)
     result = compare_with_champion(contender, champion, fair, test)

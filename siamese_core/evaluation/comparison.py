@@ -92,8 +92,8 @@ def _fixed_fmr(*defaults: Threshold | None) -> float | None:
 def _eer_and_fnmr(fmr: Curve, fnmr: Curve, fixed_fmr: float) -> tuple[float, float]:
     """EER of a curve with ascending FMR, and its FNMR where the FMR is at most a fixed one."""
     best = int(np.argmin(np.abs(fmr - fnmr)))
-    kept = int(np.searchsorted(fmr, fixed_fmr * (1 + 1e-12), side="right"))
-    return float(fmr[best] + fnmr[best]) / 2, float(fnmr[kept - 1]) if kept else 1.0
+    place = int(np.searchsorted(fmr, fixed_fmr * (1 + 1e-12), side="right"))
+    return float(fmr[best] + fnmr[best]) / 2, float(fnmr[place - 1]) if place else 1.0
 
 
 def _default_fmrs(both: tuple[Contender, Contender], resamples: Resamples, confidence: float) -> Difference | None:

@@ -68,9 +68,9 @@ def _limits(
     return limits
 
 
-def _outside(distances: PairDistances, kept: Indices, config: CalibrationConfig) -> PairDistances:
+def _outside(distances: PairDistances, members: Indices, config: CalibrationConfig) -> PairDistances:
     """The pairs of some identities, (I,) bool."""
-    genuine, impostor = kept[distances.genuine_identity], kept[distances.impostor_identities].all(axis=1)
+    genuine, impostor = members[distances.genuine_identity], members[distances.impostor_identities].all(axis=1)
     if not genuine.any() or not impostor.any():
         raise DataError(
             f"calibration.folds: {config.folds} leaves a fold's thresholds without genuine or impostor pairs: "

@@ -88,10 +88,10 @@ def _to_looser_default(evaluation: Evaluation, champion: ChampionResult) -> Iter
     present = _target(champion.points, champion.default)
     target = _target(evaluation.model.points, evaluation.default)
     if present and evaluation.default and (target is None or target > present):
-        kept = "has no FMR target" if target is None else f"has an FMR target of {target:.6g}"
+        promise = "has no FMR target" if target is None else f"has an FMR target of {target:.6g}"
         yield (
-            f"its default {evaluation.default} {kept}, that of version {champion.version}, {champion.default}, keeps "
-            f"{present:.6g}"
+            f"its default {evaluation.default} {promise}, that of version {champion.version}, {champion.default}, "
+            f"keeps {present:.6g}"
         )
 
 

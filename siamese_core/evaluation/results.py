@@ -223,7 +223,7 @@ class ChampionResult:
 
     @property
     def left_out_words(self) -> str:
-        """How many test identities are left out, in words; empty where none is."""
+        """Number of test identities left out, in words; empty where none is."""
         return f", without {self.left_out:,} test identities that trained it" if self.left_out else ""
 
 

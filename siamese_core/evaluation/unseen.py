@@ -33,15 +33,15 @@ def unseen_by(trained_on: TrainedOn | None, data: Dataset, parts: Sequence[Part]
     """
     if trained_on is None:
         return data
-    seen = {part: trained_on.among(data.split.identities(part)) for part in _HELD_OUT}
-    if not any(seen.values()):
+    members = {part: trained_on.among(data.split.identities(part)) for part in _HELD_OUT}
+    if not any(members.values()):
         return data
     counts = ", ".join(
         f"{len(names):,} of {len(data.split.identities(part)):,} {part} identities"
-        for part, names in seen.items()
+        for part, names in members.items()
         if names
     )
-    names = [name for part in _HELD_OUT for name in seen[part]]
+    names = [name for part in _HELD_OUT for name in members[part]]
     words = f"{counts} trained this model or one that it started from ({examples(names)})"
     unseen = replace(data, split=data.split.without(names))
     images = unseen.split.images(data.manifest)
@@ -77,8 +77,8 @@ def unseen_pairs(pairs: PairList, data: Dataset) -> PairList:
         )
     logger.info(f"left out: {words}")
     folds = None if pairs.folds is None else pairs.folds[keep]
-    used, positions = np.unique(pairs.pairs[keep], return_inverse=True)
-    images = [pairs.images[image] for image in used]
+    numbers, positions = np.unique(pairs.pairs[keep], return_inverse=True)
+    images = [pairs.images[image] for image in numbers]
     return replace(
         pairs, images=images, pairs=positions.reshape(-1, 2).astype(np.int32), same=pairs.same[keep], folds=folds
     )

@@ -40,17 +40,17 @@ class TrainedOn:
             starts: The records of the weights that it started from; None for weights without one.
         """
         names = list(identities)
-        known = [start for start in starts if start]
+        records = [start for start in starts if start]
         # From the data, so that the same run writes the same bytes; it is no secret in any case.
-        salt = known[0].salt if known else hashlib.sha256("\0".join(names).encode()).hexdigest()[:_DIGITS]
-        inherited = {each for start in known for each in start.identities}
+        salt = records[0].salt if records else hashlib.sha256("\0".join(names).encode()).hexdigest()[:_DIGITS]
+        ancestors = {each for start in records for each in start.identities}
         complete = all(start is not None and start.complete for start in starts)
-        return cls(salt, tuple(sorted(inherited | {_hash(salt, name) for name in names})), complete=complete)
+        return cls(salt, tuple(sorted(ancestors | {_hash(salt, name) for name in names})), complete=complete)
 
     def among(self, identities: Iterable[str]) -> list[str]:
         """Find those of some identities that trained the model, in their order."""
-        known = set(self.identities)
-        return [name for name in identities if _hash(self.salt, name) in known]
+        hashes = set(self.identities)
+        return [name for name in identities if _hash(self.salt, name) in hashes]
 
     def save(self, folder: Path) -> None:
         """Write `trained_on.json`."""

@@ -57,8 +57,8 @@ def _systems(evaluation: Evaluation) -> list[list[str]]:
     results = {name: (system.eer, system.points) for name, system in systems.items()}
     if champion and champion.comparison:
         results[f"version {champion.version}"] = (champion.comparison.eer.champion, champion.points)
-    shown = evaluation.reference
-    return [[name, f"{eer:.2%}", *_rates(points.get(shown))] for name, (eer, points) in results.items()]
+    reference = evaluation.reference
+    return [[name, f"{eer:.2%}", *_rates(points.get(reference))] for name, (eer, points) in results.items()]
 
 
 def _rates(point: PointResult | None) -> list[str]:

@@ -99,8 +99,8 @@ def refusals(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
 def operating_points(evaluation: Evaluation, calibration: Calibration) -> View:
     """Operating points with their targets, the rates that calibration expected, and those that were measured."""
     points = evaluation.model.points
-    replaced = "default replaced" if calibration.default else "no default"
-    default = [(replaced, calibration.default_in_words)] if calibration.default != calibration.configured else []
+    label = "default replaced" if calibration.default else "no default"
+    default = [(label, calibration.default_in_words)] if calibration.default != calibration.configured else []
     caution = [("caution", calibration.caution)] if calibration.caution else []
     return {
         "points": points,

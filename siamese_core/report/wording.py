@@ -24,11 +24,11 @@ class Badge(NamedTuple):
 
 def verdict(evaluation: Evaluation, calibration: Calibration) -> str:
     """Put the result into one sentence; first comes why the default is not the configured one, where it is not."""
-    refused = "" if calibration.default == calibration.configured else f"{calibration.default_in_words} "
+    prefix = "" if calibration.default == calibration.configured else f"{calibration.default_in_words} "
     place = f"its default operating point {evaluation.default}" if evaluation.default else evaluation.reference
     point = evaluation.model.points[evaluation.reference]
     return (
-        f"{refused}At {place}, this verifier accepts {percent(point.fmr)} of impostor "
+        f"{prefix}At {place}, this verifier accepts {percent(point.fmr)} of impostor "
         f"pairs{_promise(point)} and rejects {percent(point.fnmr)} of genuine pairs, all from identities it has "
         f"never seen; its equal error rate is {share(evaluation.model.eer)}, that of raw pixels "
         f"{share(evaluation.pixels.eer)}."

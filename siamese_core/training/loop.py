@@ -89,7 +89,7 @@ def train(
 
 
 def records_of_start(encoder: EncoderConfig, start: TrainedEncoder | None) -> list[TrainedOn | None]:
-    """Who trained the weights that a run starts from, None where that is not recorded; empty for fresh weights.
+    """Find the records of who trained the weights that a run starts from: None without one, no item for fresh weights.
 
     A weights file in the folder of an exported model has its record beside it.
     """

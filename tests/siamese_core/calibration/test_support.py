@@ -1,4 +1,4 @@
-"""What the split says before training is what calibration does after it."""
+"""Support: the split's forecast before training equals what calibration does after it."""
 
 import numpy as np
 import pandas as pd
@@ -68,3 +68,9 @@ def test_a_cap_below_the_need_is_named() -> None:
 )
 def test_fewer_images_need_more_identities(images: int, way: str) -> None:
     assert refusal(parts(62, 12, 2, images)) == way
+
+
+def test_a_tiny_target_is_answered_at_once() -> None:
+    config = CalibrationConfig(fmr_targets=(1e-300,), operating_point="eer")
+    (reason,) = support(parts(60, 20, 20), SPLIT, config, from_file=False).refused.values()
+    assert reason.endswith("What helps: a larger calibration.max_impostor_pairs.")
