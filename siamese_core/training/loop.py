@@ -69,12 +69,12 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     device = choose_device(recipe.training.device)
-    logger.info(f"training on {describe_device(device)}")
     encoder = _first_encoder(recipe, data.config.channels, start)
     images = data.part("train")
     file = checkpoint(_fingerprint(data, triplets, encoder, recipe, miner)) if checkpoint else None
     run = _Run(images, triplets, encoder.to(device), recipe, miner)
     run.resume(file.load() if file else None)
+    logger.info(f"training on {describe_device(device)}")
     with track("train", recipe.training.steps, "steps", run.history.step) as progress:
         for last in _validation_steps(run.history.step, recipe.training):
             run.learn(last, progress)
